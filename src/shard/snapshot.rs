@@ -1,0 +1,112 @@
+//! The whole configuration as the data plane uses it: immutable, shared by all shards, replaced as one.
+
+use crate::{http1, observe::access_log, route, upstream::cluster};
+use std::{net::SocketAddr, time::Duration};
+
+#[derive(Debug)]
+pub struct Snapshot {
+    pub listeners: Vec<Listener>,
+    pub clusters: Vec<cluster::Spec>,
+    pub limits: Limits,
+    pub runtime: Runtime,
+    pub shutdown: Shutdown,
+    pub access_log: Option<access_log::Spec>,
+}
+
+/// One address and the APIs that share it.
+#[derive(Debug)]
+pub struct Listener {
+    pub address: SocketAddr,
+    pub routes: route::Table<Api, Forward>,
+}
+
+/// What a request is said to belong to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Api {
+    /// `namespace/name`.
+    pub name: String,
+}
+
+/// Where a matched request goes: one of these, by weight.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Forward {
+    pub destinations: Vec<Destination>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Destination {
+    pub cluster: cluster::ClusterId,
+    pub weight: u32,
+    /// Put in front of the forwarded path; "" for none.
+    pub destination_path: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    pub head: http1::Limits,
+    /// Request bodies, bytes; None = unlimited → 413.
+    pub body_bytes: Option<u64>,
+    /// Client connections of the process.
+    pub connections: u32,
+    /// Client connections of one address; None = unlimited.
+    pub connections_per_client: Option<u32>,
+    /// First byte of a request to the end of its head → 408.
+    pub head_timeout: Duration,
+    /// Between requests; closed silently.
+    pub keep_alive_idle: Duration,
+    /// No byte of a request body → 408.
+    pub body_idle: Duration,
+    pub tunnel_idle: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            head: http1::Limits::default(),
+            body_bytes: None,
+            connections: 50_000,
+            connections_per_client: None,
+            head_timeout: Duration::from_secs(10),
+            keep_alive_idle: Duration::from_secs(60),
+            body_idle: Duration::from_secs(300),
+            tunnel_idle: Duration::from_secs(300),
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum DriverChoice {
+    #[default]
+    Auto,
+    IoUring,
+    Epoll,
+}
+
+/// What only a restart changes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Runtime {
+    /// None: from the affinity mask and the cgroup quota.
+    pub shards: Option<usize>,
+    pub driver: DriverChoice,
+    pub pin: bool,
+}
+
+impl Default for Runtime {
+    fn default() -> Self {
+        Self { shards: None, driver: DriverChoice::Auto, pin: true }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shutdown {
+    /// What is in flight after this is cut.
+    pub drain: Duration,
+    /// Between failing readiness and closing the listeners.
+    pub delay: Duration,
+}
+
+impl Default for Shutdown {
+    fn default() -> Self {
+        Self { drain: Duration::from_secs(25), delay: Duration::ZERO }
+    }
+}

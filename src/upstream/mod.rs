@@ -1,0 +1,4 @@
+//! Upstreams: which endpoint, and a connection to it.
+
+pub mod balance;
+pub mod cluster;
