@@ -190,13 +190,16 @@ fn is_plain(raw: &[u8]) -> bool {
     // No early exit: that lets the compiler compare 16 bytes at a time, which beats stopping early on usual paths.
     let mut special = false;
     for &byte in raw {
-        special |= (byte <= b' ')
-            | (byte == 0x7f)
+        special |= (byte <= b'"') & (byte != b'!')
+            | (byte >= b'{') & (byte != b'~')
+            | (b'['..=b'^').contains(&byte)
+            | (byte == b'#')
             | (byte == b'%')
             | (byte == b';')
-            | (byte == b'\\')
-            | (byte == b'#')
-            | (byte == b'?');
+            | (byte == b'<')
+            | (byte == b'>')
+            | (byte == b'?')
+            | (byte == b'`');
     }
     for (&first, &second) in raw.iter().zip(&raw[1..]) {
         special |= (first == b'/') & ((second == b'/') | (second == b'.'));
@@ -204,17 +207,20 @@ fn is_plain(raw: &[u8]) -> bool {
     !special
 }
 
-/// Copies `raw` with percent triplets in their one normal form; dots and slashes are left for [`resolve`].
+/// Copies `raw` with each byte in its one normal form; dots and slashes are left for [`resolve`].
+///
+/// What RFC 3986 §3.3 has no place for in a path (`"`, `|`, `{`, bytes above ASCII …) is encoded rather than passed: bare and
+/// encoded it means the same to an origin, so it has to mean the same to a rule. The backslash is one of them.
 fn decode(raw: &[u8], out: &mut Vec<u8>) -> Result<SecondReading, &'static str> {
     let mut separators = false;
     let mut parameters = false;
-    // The value of the triplet just before, for overlong UTF-8.
+    // The byte just before if it is encoded here, for overlong UTF-8.
     let mut before: Option<u8> = None;
     let mut at = 0;
     while let Some(&byte) = raw.get(at) {
         at += 1;
         let previous = before.take();
-        match byte {
+        let value = match byte {
             b'%' => {
                 let (Some(&high), Some(&low)) = (raw.get(at), raw.get(at + 1)) else {
                     return Err("the path ends inside a percent encoding");
@@ -223,35 +229,31 @@ fn decode(raw: &[u8], out: &mut Vec<u8>) -> Result<SecondReading, &'static str> 
                     return Err("the path holds a percent sign that no two hex digits follow");
                 };
                 at += 2;
-                let value = high << 4 | low;
-                match value {
-                    0..=0x1f | 0x7f => return Err("the path holds an encoded control character"),
-                    b'/' | b'\\' => separators = true,
-                    _ => {}
-                }
-                if previous.is_some_and(|lead| is_overlong(lead, value)) {
-                    return Err("the path holds overlong UTF-8");
-                }
-                before = Some(value);
-                if is_unreserved(value) {
-                    out.push(value);
-                } else {
-                    push_triplet(out, value);
-                }
-            }
-            // Not a path byte (RFC 3986 §3.3). Browsers and some origins take it for a slash when bare; encoded, fewer do.
-            b'\\' => {
-                separators = true;
-                push_triplet(out, b'\\');
-            }
-            b';' => {
-                parameters = true;
-                out.push(byte);
+                high << 4 | low
             }
             b'#' => return Err("the path holds a fragment"),
             b'?' => return Err("the path holds a query"),
-            0..=b' ' | 0x7f => return Err("the path holds a control character or a space"),
-            _ => out.push(byte),
+            b' ' => return Err("the path holds a space"),
+            b'/' | b':' | b'@' | b'!' | b'$' | b'&'..=b',' | b';' | b'=' => {
+                parameters |= byte == b';';
+                out.push(byte);
+                continue;
+            }
+            _ => byte,
+        };
+        match value {
+            0..=0x1f | 0x7f => return Err("the path holds a control character"),
+            b'/' | b'\\' => separators = true,
+            _ => {}
+        }
+        if is_unreserved(value) {
+            out.push(value);
+        } else {
+            if previous.is_some_and(|lead| is_overlong(lead, value)) {
+                return Err("the path holds overlong UTF-8");
+            }
+            before = Some(value);
+            push_triplet(out, value);
         }
     }
     match (separators, parameters) {

@@ -45,7 +45,7 @@ struct Point {
 
 impl Balancer {
     /// One entry an endpoint: a hash of its identity ([`hash`] of its address), which alone decides its places on the ring, and
-    /// its weight. An endpoint of weight 0 is never chosen.
+    /// its weight, 0..=100. An endpoint of weight 0 is never chosen.
     pub fn new(policy: Policy, weights: &[(u64, u32)]) -> Self {
         let state = match policy {
             Policy::RoundRobin => State::RoundRobin(vec![0; weights.len()]),

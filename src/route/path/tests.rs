@@ -51,6 +51,10 @@ fn normal_forms() {
         ("/%252e%252e/", "/%252e%252e/"),
         ("/a%2fb%5Cc", "/a%2Fb%5Cc"),
         ("/a\\b", "/a%5Cb"),
+        (
+            "/caf\u{e9}/{x}|\"<>^`[]",
+            "/caf%C3%A9/%7Bx%7D%7C%22%3C%3E%5E%60%5B%5D",
+        ),
         ("/a;x=1/b", "/a;x=1/b"),
         ("/a%3bx", "/a%3Bx"),
         ("/a@b:c!$&'()*+,=", "/a@b:c!$&'()*+,="),
@@ -103,6 +107,41 @@ fn refused() {
         "/a;x\\y",
     ] {
         assert!(normal(raw).is_err(), "{raw} became {:?}", normal(raw));
+    }
+}
+
+#[test]
+fn overlong_bytes_are_refused_bare_as_encoded() {
+    for raw in [&b"/\xc0\xae"[..], b"/\xc0%ae", b"/%c0\xaf", b"/\xe0\x80\xaf"] {
+        assert!(normalise(raw, &mut Vec::new()).is_err(), "{raw:?}");
+    }
+}
+
+#[test]
+fn every_byte_of_a_path_is_plain_or_encoded() {
+    for byte in 0x21..=u8::MAX {
+        if matches!(byte, b'#' | b'?' | b'%' | 0x7f) {
+            continue;
+        }
+        let path_byte = byte.is_ascii_alphanumeric() || b"/-._~!$&'()*+,;=:@".contains(&byte);
+        let expected = if path_byte {
+            (byte as char).to_string()
+        } else {
+            format!("%{byte:02X}")
+        };
+        let mut out = Vec::new();
+        // With and without something that ends the fast path.
+        for (raw, prefix) in [
+            (vec![b'/', b'x', byte], "/x"),
+            (vec![b'/', b'%', b'4', b'1', byte], "/A"),
+        ] {
+            normalise(&raw, &mut out).unwrap();
+            assert_eq!(
+                String::from_utf8_lossy(&out),
+                format!("{prefix}{expected}"),
+                "{byte:#x}"
+            );
+        }
     }
 }
 
@@ -317,7 +356,7 @@ proptest! {
     }
 
     #[test]
-    fn plain_means_unchanged(raw in "/[/.a%;Z2\\-]{0,8}") {
+    fn plain_means_unchanged(raw in "/[/.a%;Z2\\-!~]{0,8}") {
         if is_plain(raw.as_bytes()) {
             prop_assert_eq!(oracle(&raw), Some(raw));
         }
