@@ -86,7 +86,11 @@ pub struct Runtime {
 
 impl Default for Runtime {
     fn default() -> Self {
-        Self { shards: None, driver: DriverChoice::Auto, pin: true }
+        Self {
+            shards: None,
+            driver: DriverChoice::Auto,
+            pin: true,
+        }
     }
 }
 
@@ -100,6 +104,9 @@ pub struct Shutdown {
 
 impl Default for Shutdown {
     fn default() -> Self {
-        Self { drain: Duration::from_secs(25), delay: Duration::ZERO }
+        Self {
+            drain: Duration::from_secs(25),
+            delay: Duration::ZERO,
+        }
     }
 }
