@@ -9,14 +9,14 @@
 //! ```
 
 // Data plane, in the order of a request.
+pub mod listener;
 pub mod connection;
 pub mod http1;
-pub mod listener;
-pub mod observe;
-pub mod relay;
-pub mod reply;
 pub mod route;
 pub mod upstream;
+pub mod relay;
+pub mod reply;
+pub mod observe;
 
 // What a shard owns.
 pub mod shard;

@@ -62,7 +62,10 @@ pub fn fault(out: &mut Vec<u8>, fault: &Fault, terms: Terms<'_>) {
     };
     start(out, status, extra, terms);
     out.extend_from_slice(b"Content-Type: application/json\r\nContent-Length: ");
-    encode::decimal(out, (BODY_START.len() + fault.detail.len() + BODY_END.len()) as u64);
+    encode::decimal(
+        out,
+        (BODY_START.len() + fault.detail.len() + BODY_END.len()) as u64,
+    );
     out.extend_from_slice(b"\r\n\r\n");
     if !terms.head {
         // `detail` is ours and holds nothing that JSON would have to escape; a test looks.
@@ -74,12 +77,18 @@ pub fn fault(out: &mut Vec<u8>, fault: &Fault, terms: Terms<'_>) {
 
 /// `OPTIONS *`, and OPTIONS that may be forwarded no further: what this gateway itself can do.
 pub fn options(out: &mut Vec<u8>, terms: Terms<'_>) {
-    start(out, 204, b"Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n", terms);
+    start(
+        out,
+        204,
+        b"Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n",
+        terms,
+    );
     out.extend_from_slice(b"\r\n");
 }
 
 /// To a connection beyond the cap, without having read a byte of it.
-pub const TOO_MANY_CONNECTIONS: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nConnection: close\r\n\
+pub const TOO_MANY_CONNECTIONS: &[u8] =
+    b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nConnection: close\r\n\
 Content-Type: application/json\r\nContent-Length: 32\r\n\r\n{\"error\": \"too many connections\"}";
 
 /// RFC 9110 §10.1.1.
@@ -131,8 +140,12 @@ mod tests {
     use super::*;
     use crate::fault::Phase;
 
-    const TERMS: Terms<'_> =
-        Terms { date: b"Thu, 01 Jan 1970 00:00:00 GMT", keep_alive: true, http10: false, head: false };
+    const TERMS: Terms<'_> = Terms {
+        date: b"Thu, 01 Jan 1970 00:00:00 GMT",
+        keep_alive: true,
+        http10: false,
+        head: false,
+    };
 
     #[test]
     fn the_length_is_that_of_the_body() {
@@ -142,7 +155,10 @@ mod tests {
         let text = String::from_utf8(out).expect("ASCII");
         let (head, body) = text.split_once("\r\n\r\n").expect("a head");
         assert_eq!(body, "{\"error\": \"no route matches\"}");
-        assert!(head.contains(&format!("Content-Length: {}", body.len())), "{head}");
+        assert!(
+            head.contains(&format!("Content-Length: {}", body.len())),
+            "{head}"
+        );
         assert!(head.starts_with("HTTP/1.1 404 Not Found\r\n"), "{head}");
         assert!(!head.contains("Connection"), "{head}");
     }
@@ -151,15 +167,30 @@ mod tests {
     fn head_gets_the_head_alone_and_a_closing_one_says_so() {
         let mut out = Vec::new();
         let fault_ = Fault::upstream(Kind::Refused, Phase::Connect, "refused");
-        fault(&mut out, &fault_, Terms { head: true, keep_alive: false, ..TERMS });
+        fault(
+            &mut out,
+            &fault_,
+            Terms {
+                head: true,
+                keep_alive: false,
+                ..TERMS
+            },
+        );
         let text = String::from_utf8(out).expect("ASCII");
-        assert!(text.ends_with("\r\n\r\n") && text.contains("Connection: close"), "{text}");
+        assert!(
+            text.ends_with("\r\n\r\n") && text.contains("Connection: close"),
+            "{text}"
+        );
     }
 
     #[test]
     fn the_fixed_reply_is_framed() {
         let text = std::str::from_utf8(TOO_MANY_CONNECTIONS).expect("ASCII");
         let (head, body) = text.split_once("\r\n\r\n").expect("a head");
-        assert!(head.contains(&format!("Content-Length: {}", body.len())), "{} {head}", body.len());
+        assert!(
+            head.contains(&format!("Content-Length: {}", body.len())),
+            "{} {head}",
+            body.len()
+        );
     }
 }

@@ -92,7 +92,9 @@ async fn read_head(
     let net = &shard.net;
     let limits = &live.snapshot.limits;
     let mut reader = connection.wire.reader();
-    reader.deadline.set_read(net.clock.now() + millis(limits.head_timeout));
+    reader
+        .deadline
+        .set_read(net.clock.now() + millis(limits.head_timeout));
     connection.scanner.reset();
     let (start, end) = loop {
         match connection.scanner.scan(reader.buffered(), &limits.head) {
@@ -106,7 +108,11 @@ async fn read_head(
         // The scanner refuses heads past the limit, so room below twice the limit is always enough.
         if !reader.make_room(limits.head.head_bytes * 2) {
             begin(facts, shard);
-            return Err(Fault::client(Kind::HeadTooLarge, Phase::RequestHead, "the request head is too large"));
+            return Err(Fault::client(
+                Kind::HeadTooLarge,
+                Phase::RequestHead,
+                "the request head is too large",
+            ));
         }
         match reader.fill(&net.buffers, false).await {
             Ok(0) | Err(_) => {
@@ -118,9 +124,17 @@ async fn read_head(
                 }
                 begin(facts, shard);
                 return Err(if reader.deadline.expired() {
-                    Fault::client(Kind::TimedOut, Phase::RequestHead, "the request head took too long")
+                    Fault::client(
+                        Kind::TimedOut,
+                        Phase::RequestHead,
+                        "the request head took too long",
+                    )
                 } else {
-                    Fault::client(Kind::Closed, Phase::RequestHead, "the client closed within a request head")
+                    Fault::client(
+                        Kind::Closed,
+                        Phase::RequestHead,
+                        "the client closed within a request head",
+                    )
                 });
             }
             Ok(_) => {}
@@ -141,9 +155,15 @@ async fn read_head(
         buffer.consume(start);
         *head = buffer;
     }
-    scratch.request.parse(head.filled(), &limits.head).map_err(refused)?;
+    scratch
+        .request
+        .parse(head.filled(), &limits.head)
+        .map_err(refused)?;
     facts.parsed = true;
-    facts.request_read.set(matches!(scratch.request.framing, Framing::None | Framing::Length(0)));
+    facts.request_read.set(matches!(
+        scratch.request.framing,
+        Framing::None | Framing::Length(0)
+    ));
     Ok(true)
 }
 
@@ -171,7 +191,10 @@ fn admit(request: &RequestHead, bytes: &[u8], live: &Live, shard: &Shard) -> Res
         return refuse(Kind::MethodNotAllowed, "this method is not allowed here");
     }
     if request.unknown_expect {
-        return refuse(Kind::ExpectationFailed, "only the expectation 100-continue is known");
+        return refuse(
+            Kind::ExpectationFailed,
+            "only the expectation 100-continue is known",
+        );
     }
     if let (Framing::Length(length), Some(limit)) = (request.framing, live.snapshot.limits.body_bytes)
         && length > limit
@@ -207,9 +230,11 @@ fn route<'l>(
     let routes = &live.snapshot.listeners[connection.listener].routes;
     match routes.find(&lookup, &mut scratch.route) {
         Found::Route { api, route } => Ok((&api.payload, &route.payload)),
-        Found::NoRoute { .. } | Found::NoApi => {
-            Err(Fault::gateway(Kind::NoRoute, Phase::Route, "no route matches this request"))
-        }
+        Found::NoRoute { .. } | Found::NoApi => Err(Fault::gateway(
+            Kind::NoRoute,
+            Phase::Route,
+            "no route matches this request",
+        )),
         Found::Refused(detail) => Err(Fault::client(Kind::Malformed, Phase::Route, detail)),
     }
 }
@@ -222,7 +247,8 @@ struct RequestHeaders<'r> {
 impl HeaderSource for RequestHeaders<'_> {
     fn any_value(&self, name: &str, matches: &mut dyn FnMut(&[u8]) -> bool) -> bool {
         self.request.headers.lines.iter().any(|line| {
-            line.name.of(self.bytes).eq_ignore_ascii_case(name.as_bytes()) && matches(line.value.of(self.bytes))
+            line.name.of(self.bytes).eq_ignore_ascii_case(name.as_bytes())
+                && matches(line.value.of(self.bytes))
         })
     }
 }
@@ -233,10 +259,22 @@ async fn options(connection: &mut Connection, request: &RequestHead, facts: &Fac
     let mut out = shard.net.buffers.small();
     let date = shard.net.clock.http_date();
     let http10 = request.version == Version::Http10;
-    reply::options(out.vector(), reply::Terms { date: &date, keep_alive, http10, head: false });
+    reply::options(
+        out.vector(),
+        reply::Terms {
+            date: &date,
+            keep_alive,
+            http10,
+            head: false,
+        },
+    );
     facts.status.set(204);
     facts.head_out.set(out.len() as u64);
-    Ok(if send(&shard, &mut connection.wire, out).await && keep_alive { After::KeepAlive } else { After::Linger })
+    Ok(if send(&shard, &mut connection.wire, out).await && keep_alive {
+        After::KeepAlive
+    } else {
+        After::Linger
+    })
 }
 
 /// The single exit.
@@ -252,11 +290,24 @@ async fn finish(
     let shard = connection.shard.clone();
     let (after, fault) = match outcome {
         Ok(after) => (after, None),
-        Err(fault) => (answer(connection, &shard, scratch, facts, &fault).await, Some(fault)),
+        Err(fault) => (
+            answer(connection, &shard, scratch, facts, &fault).await,
+            Some(fault),
+        ),
     };
     if facts.begun {
         shard.net.clock.refresh();
-        record(connection, &shard, live, scratch, head, facts, api, fault.as_ref(), after);
+        record(
+            connection,
+            &shard,
+            live,
+            scratch,
+            head,
+            facts,
+            api,
+            fault.as_ref(),
+            after,
+        );
     }
     after
 }
@@ -278,7 +329,8 @@ async fn answer(
         return After::Close;
     }
     let request = facts.parsed.then_some(&scratch.request);
-    let unharmed = !matches!(fault.kind, Kind::Malformed | Kind::TimedOut if fault.side == crate::fault::Side::Client);
+    let unharmed =
+        !matches!(fault.kind, Kind::Malformed | Kind::TimedOut if fault.side == crate::fault::Side::Client);
     let keep_alive = unharmed
         && facts.request_read.get()
         && connection.wire.is_sound()
@@ -314,7 +366,10 @@ pub(super) async fn send(shard: &Shard, wire: &mut Wire, out: Buffer) -> bool {
     result.is_ok()
 }
 
-#[allow(clippy::too_many_arguments, reason = "the one place where everything known of an exchange meets")]
+#[allow(
+    clippy::too_many_arguments,
+    reason = "the one place where everything known of an exchange meets"
+)]
 fn record(
     connection: &Connection,
     shard: &Shard,
@@ -344,7 +399,10 @@ fn record(
         unix_millis: facts.unix_millis,
         client: connection.client,
         api: api.map_or("", |api| &api.name),
-        cluster: facts.cluster.get().map_or("", |index| &live.clusters[index].spec.name),
+        cluster: facts
+            .cluster
+            .get()
+            .map_or("", |index| &live.clusters[index].spec.name),
         endpoint: facts.endpoint.get(),
         method: of(request.map(|request| request.method)),
         target: of(request.map(|request| request.target)),

@@ -17,10 +17,10 @@ use crate::{
     shard::{Live, Scratch, Shard, snapshot::Forward},
     upstream::{
         Cluster, Lease, TRIES, Tried,
-        balance::{HashOn, weighted_choice},
+        balance::{self, HashOn, weighted_choice},
     },
 };
-use std::{cell::Cell, hash::Hasher, pin::pin};
+use std::{cell::Cell, pin::pin};
 
 pub(super) async fn forward(
     connection: &mut Connection,
@@ -48,10 +48,18 @@ pub(super) async fn forward(
         attempt += 1;
         // A second try never takes another pooled connection: that may have died of the same cause.
         let fresh = attempt > 1;
-        let fault = match cluster.check_out(&shard.net, shard.random(), hash, &mut tried, fresh).await {
+        let fault = match cluster
+            .check_out(&shard.net, shard.random(), hash, &mut tried, fresh)
+            .await
+        {
             Ok(lease) => {
                 let counters = &shard.counters;
-                if lease.reused { &counters.upstream_reuses } else { &counters.upstream_connects }.add(1);
+                if lease.reused {
+                    &counters.upstream_reuses
+                } else {
+                    &counters.upstream_connects
+                }
+                .add(1);
                 facts.endpoint.set(socket_address(&lease.host().address));
                 match attempt_once(connection, live, cluster, scratch, bytes, facts, lease).await {
                     Ok(after) => return Ok(after),
@@ -105,9 +113,17 @@ async fn attempt_once(
 ) -> Result<After, Fault> {
     let shard = connection.shard.clone();
     let net = &shard.net;
-    let Scratch { request, response, target, request_id, .. } = scratch;
+    let Scratch {
+        request,
+        response,
+        target,
+        request_id,
+        ..
+    } = scratch;
     let mut out = net.buffers.small();
-    write_head(&mut out, connection, &shard, cluster, &lease, request, bytes, target, request_id);
+    write_head(
+        &mut out, connection, &shard, cluster, &lease, request, bytes, target, request_id,
+    );
 
     let limits = &live.snapshot.limits;
     let client = Client {
@@ -129,7 +145,10 @@ async fn attempt_once(
         if let Err(failed) = written.0 {
             return Err(send_fault(&lease, failed.written));
         }
-        lease.wire.deadline.set_read(net.clock.now() + millis(timeouts.response));
+        lease
+            .wire
+            .deadline
+            .set_read(net.clock.now() + millis(timeouts.response));
         let (mut from, _) = lease.wire.split();
         let (_, mut to) = connection.wire.split();
         respond::respond(&client, &mut from, &mut to, response, lease.reused, limits).await
@@ -139,10 +158,24 @@ async fn attempt_once(
             let mut go_on = net.buffers.small();
             go_on.vector().extend_from_slice(reply::CONTINUE);
             if !super::exchange::send(&shard, &mut connection.wire, go_on).await {
-                return Err(Fault::client(Kind::Closed, Phase::RequestSend, "the client closed"));
+                return Err(Fault::client(
+                    Kind::Closed,
+                    Phase::RequestSend,
+                    "the client closed",
+                ));
             }
         }
-        both_ways(connection, &mut lease, &client, request.framing, response, out, limits, timeouts).await
+        both_ways(
+            connection,
+            &mut lease,
+            &client,
+            request.framing,
+            response,
+            out,
+            limits,
+            timeouts,
+        )
+        .await
     };
     let responded = outcome?;
     if responded.upgraded {
@@ -151,15 +184,20 @@ async fn attempt_once(
     if responded.reusable && facts.request_read.get() {
         lease.give_back(net);
     }
-    Ok(if responded.keep_alive && facts.request_read.get() && connection.wire.is_sound() {
-        After::KeepAlive
-    } else {
-        After::Linger
-    })
+    Ok(
+        if responded.keep_alive && facts.request_read.get() && connection.wire.is_sound() {
+            After::KeepAlive
+        } else {
+            After::Linger
+        },
+    )
 }
 
 /// A request with a body: it goes up while the answer may already come down.
-#[allow(clippy::too_many_arguments, reason = "two connections and the terms between them")]
+#[allow(
+    clippy::too_many_arguments,
+    reason = "two connections and the terms between them"
+)]
 async fn both_ways(
     connection: &mut Connection,
     lease: &mut Lease,
@@ -180,14 +218,25 @@ async fn both_ways(
     let upload = async {
         let transfer = Transfer {
             net,
-            output: if framing == Framing::Chunked { Output::Chunked } else { Output::Raw },
+            output: if framing == Framing::Chunked {
+                Output::Chunked
+            } else {
+                Output::Raw
+            },
             source_idle: limits.body_idle,
             sink_idle: timeouts.stream_idle,
             limit: limits.body_bytes,
             content: &facts.body_in,
         };
         let mut decoder = BodyDecoder::new(framing);
-        let result = relay::body(&transfer, &mut client_reader, &mut decoder, &mut origin_writer, head).await;
+        let result = relay::body(
+            &transfer,
+            &mut client_reader,
+            &mut decoder,
+            &mut origin_writer,
+            head,
+        )
+        .await;
         if result.is_ok() {
             facts.request_read.set(true);
             // The answer is due from here on; while it was still being asked for, only silence counted.
@@ -195,7 +244,14 @@ async fn both_ways(
         }
         result
     };
-    let download = respond::respond(client, &mut origin_reader, &mut client_writer, response, reused, limits);
+    let download = respond::respond(
+        client,
+        &mut origin_reader,
+        &mut client_writer,
+        response,
+        reused,
+        limits,
+    );
     let mut upload = pin!(upload);
     let mut download = pin!(download);
     match race(upload.as_mut(), download.as_mut()).await {
@@ -216,7 +272,9 @@ async fn both_ways(
             }
             // It stopped reading; it may have said why.
             origin_deadline.set_read(net.clock.now() + LAST_WORDS_MS);
-            download.await.map_err(|said| if facts.answered.get() { said } else { fault })
+            download
+                .await
+                .map_err(|said| if facts.answered.get() { said } else { fault })
         }
         First::Left(Err(broken)) => Err(body_fault(&broken)),
     }
@@ -230,14 +288,26 @@ fn body_fault(broken: &Broken) -> Fault {
         Broken::Malformed(detail) => (Kind::Malformed, *detail),
         Broken::TooLarge => (Kind::BodyTooLarge, "the request body is too large"),
         Broken::SourceTimedOut => (Kind::TimedOut, "the request body took too long"),
-        Broken::Truncated | Broken::Sink { .. } => (Kind::Closed, "the client closed within its request body"),
+        Broken::Truncated | Broken::Sink { .. } => {
+            (Kind::Closed, "the client closed within its request body")
+        }
     };
-    Fault { side: Side::Client, kind, phase: Phase::RequestSend, retry: Retry::Never, detail }
+    Fault {
+        side: Side::Client,
+        kind,
+        phase: Phase::RequestSend,
+        retry: Retry::Never,
+        detail,
+    }
 }
 
 fn send_fault(lease: &Lease, written: usize) -> Fault {
     if lease.wire.deadline.expired() {
-        return Fault::upstream(Kind::TimedOut, Phase::RequestSend, "the upstream did not take the request in time");
+        return Fault::upstream(
+            Kind::TimedOut,
+            Phase::RequestSend,
+            "the upstream did not take the request in time",
+        );
     }
     respond::broken(lease.reused, written > 0, Phase::RequestSend)
 }
@@ -251,14 +321,24 @@ async fn tunnel(
     let shard = connection.shard.clone();
     // Both directions now carry what neither head accounts for.
     let (up, down) = (Cell::new(0), Cell::new(0));
-    let ended = relay::tunnel(&shard.net, &mut connection.wire, &mut lease.wire, idle, &up, &down).await;
+    let ended = relay::tunnel(
+        &shard.net,
+        &mut connection.wire,
+        &mut lease.wire,
+        idle,
+        &up,
+        &down,
+    )
+    .await;
     facts.body_in.set(facts.body_in.get() + up.get());
     facts.body_out.set(facts.body_out.get() + down.get());
     match ended {
         relay::Ended::Closed => Ok(After::Close),
-        relay::Ended::TimedOut => {
-            Err(Fault::gateway(Kind::TimedOut, Phase::Tunnel, "the tunnel was idle for too long"))
-        }
+        relay::Ended::TimedOut => Err(Fault::gateway(
+            Kind::TimedOut,
+            Phase::Tunnel,
+            "the tunnel was idle for too long",
+        )),
         relay::Ended::Broken => Err(Fault::client(Kind::Closed, Phase::Tunnel, "the tunnel broke")),
     }
 }
@@ -281,7 +361,11 @@ fn write_head(
         method: request.method.of(bytes),
         target,
         // A 1.0 client without Host leaves the endpoint's own name as the only one there is.
-        host: if cluster.spec.preserve_host && !original_host.is_empty() { original_host } else { authority },
+        host: if cluster.spec.preserve_host && !original_host.is_empty() {
+            original_host
+        } else {
+            authority
+        },
         client_address: connection.client_text.as_bytes(),
         scheme: b"http",
         original_host,
@@ -296,7 +380,12 @@ fn write_head(
 }
 
 fn write_target(scratch: &mut Scratch, destination_path: &str, bytes: &[u8]) {
-    let Scratch { request, route, target, .. } = scratch;
+    let Scratch {
+        request,
+        route,
+        target,
+        ..
+    } = scratch;
     target.clear();
     route::join_upstream_path(target, destination_path, route.suffix());
     if let Some(query) = request.query {
@@ -318,27 +407,10 @@ fn write_request_id(shard: &Shard, out: &mut [u8; 32]) {
 
 /// What a consistent choice is made by; 0 where the choice does not ask.
 fn hash(cluster: &Cluster, connection: &Connection, request: &RequestHead, bytes: &[u8]) -> u64 {
-    let mut fnv = Fnv(0xcbf2_9ce4_8422_2325);
     match cluster.hash_on() {
-        None => return 0,
-        Some(HashOn::ClientAddress) => fnv.write(connection.client_text.as_bytes()),
+        None => 0,
+        Some(HashOn::ClientAddress) => balance::hash(connection.client_text.as_bytes()),
         // A request without the header goes where all such requests go.
-        Some(HashOn::Header(name)) => fnv.write(request.headers.get(bytes, name).unwrap_or_default()),
-    }
-    fnv.finish()
-}
-
-/// FNV-1a: the same on every shard and replica, which std's hashers do not promise.
-struct Fnv(u64);
-
-impl Hasher for Fnv {
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
-        }
-    }
-    fn finish(&self) -> u64 {
-        // FNV's low bits are weak for short keys; one multiplication spreads the high ones.
-        (self.0 ^ (self.0 >> 32)).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+        Some(HashOn::Header(name)) => balance::hash(request.headers.get(bytes, name).unwrap_or_default()),
     }
 }

@@ -44,8 +44,14 @@ pub fn spawn(shard: &Rc<Shard>, accepted: Accepted, listener: usize, permit: Per
     let shard = shard.clone();
     shard.connection_opened();
     runtime::spawn(async move {
-        let open = Open { shard, _permit: permit };
-        if runtime::catch_panic(serve(open.shard.clone(), accepted, listener)).await.is_err() {
+        let open = Open {
+            shard,
+            _permit: permit,
+        };
+        if runtime::catch_panic(serve(open.shard.clone(), accepted, listener))
+            .await
+            .is_err()
+        {
             // The panic hook has logged where; this connection is gone, the others go on.
             open.shard.counters.panics.add(1);
         }
@@ -65,11 +71,19 @@ impl Drop for Open {
 }
 
 async fn serve(shard: Rc<Shard>, accepted: Accepted, listener: usize) {
-    let Ok(wire) = Wire::new(&shard.net, accepted.descriptor) else { return };
+    let Ok(wire) = Wire::new(&shard.net, accepted.descriptor) else {
+        return;
+    };
     let client_text = AddressText::new(accepted.client);
     let exchanges = shard.exchanges.clone();
-    let mut connection =
-        Connection { shard, wire, client: accepted.client, client_text, listener, scanner: HeadScanner::default() };
+    let mut connection = Connection {
+        shard,
+        wire,
+        client: accepted.client,
+        client_text,
+        listener,
+        scanner: HeadScanner::default(),
+    };
     let mut first = true;
     loop {
         if !connection.wire.has_unread() && !connection.wait(first).await {
@@ -90,7 +104,11 @@ impl Connection {
     async fn wait(&mut self, first: bool) -> bool {
         let limits = self.shard.live().snapshot.limits;
         // A new connection must speak as soon as its head is due; one that has proved itself may idle.
-        let idle = if first { limits.head_timeout } else { limits.keep_alive_idle };
+        let idle = if first {
+            limits.head_timeout
+        } else {
+            limits.keep_alive_idle
+        };
         self.wire.deadline.set(self.shard.net.clock.now() + millis(idle));
         let ready = self.wire.reader().readable().await.is_ok() && !self.wire.deadline.expired();
         self.shard.net.clock.refresh();
@@ -110,7 +128,10 @@ struct AddressText {
 
 impl AddressText {
     fn new(client: SocketAddr) -> Self {
-        let mut text = Self { bytes: [0; 46], length: 0 };
+        let mut text = Self {
+            bytes: [0; 46],
+            length: 0,
+        };
         let mut rest = &mut text.bytes[..];
         // The room suffices for every address, so the write cannot fail.
         let _ = write!(rest, "{}", client.ip());
@@ -130,7 +151,12 @@ mod tests {
 
     #[test]
     fn every_address_fits() {
-        for text in ["1.2.3.4", "255.255.255.255", "::1", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"] {
+        for text in [
+            "1.2.3.4",
+            "255.255.255.255",
+            "::1",
+            "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
+        ] {
             let client = SocketAddr::new(text.parse().expect("an address"), 1);
             assert_eq!(AddressText::new(client).as_bytes(), text.as_bytes());
         }

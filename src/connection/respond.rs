@@ -3,7 +3,7 @@
 use super::{exchange::Facts, millis};
 use crate::{
     fault::{Fault, Kind, Phase, Retry, Side},
-    http1::{BodyDecoder, Framing, HeadScanner, ResponseHead, Scan, Version, encode},
+    http1::{BodyDecoder, Framing, HeadScanner, ResponseHead, Scan, Version, encode, upgrade_agrees},
     net::{Reader, Writer},
     relay::{self, Broken, Output, Transfer},
     shard::{Shard, snapshot::Limits},
@@ -66,7 +66,12 @@ pub(super) async fn respond(
                 && framing != Framing::UntilClose
                 && client.facts.request_read.get()
                 && !client.shard.draining();
-            encode::response(out.vector(), head, response, &answering(client, framing, keep_alive, false));
+            encode::response(
+                out.vector(),
+                head,
+                response,
+                &answering(client, framing, keep_alive, false, &net.clock.http_date()),
+            );
             from.consume(end, &net.buffers);
             return body(client, from, to, response, framing, keep_alive, out).await;
         }
@@ -106,12 +111,19 @@ async fn read_head(
     loop {
         match scanner.scan(from.buffered(), &limits.head) {
             Scan::Complete { start, end } => {
-                let took = net.clock.micros().saturating_sub(client.facts.upstream_started.get());
+                let took = net
+                    .clock
+                    .micros()
+                    .saturating_sub(client.facts.upstream_started.get());
                 client.facts.upstream_micros.set(took);
                 return Ok((start, end));
             }
             Scan::Refused(error) => {
-                return Err(Fault::upstream(Kind::Malformed, Phase::ResponseHead, error.detail));
+                return Err(Fault::upstream(
+                    Kind::Malformed,
+                    Phase::ResponseHead,
+                    error.detail,
+                ));
             }
             Scan::NeedMore => {}
         }
@@ -130,11 +142,19 @@ async fn read_head(
         let nothing = from.buffered().is_empty();
         from.release(&net.buffers);
         return Err(if from.deadline.expired() {
-            Fault::upstream(Kind::TimedOut, Phase::ResponseHead, "the upstream did not answer in time")
+            Fault::upstream(
+                Kind::TimedOut,
+                Phase::ResponseHead,
+                "the upstream did not answer in time",
+            )
         } else if nothing {
             broken(reused, true, Phase::ResponseHead)
         } else {
-            Fault::upstream(Kind::Truncated, Phase::ResponseHead, "the upstream closed within its response head")
+            Fault::upstream(
+                Kind::Truncated,
+                Phase::ResponseHead,
+                "the upstream closed within its response head",
+            )
         });
     }
 }
@@ -166,7 +186,11 @@ async fn body(
     };
     let mut decoder = BodyDecoder::new(response.framing);
     match relay::body(&transfer, from, &mut decoder, to, out).await {
-        Ok(()) => Ok(Responded { keep_alive, reusable: response.keep_alive, upgraded: false }),
+        Ok(()) => Ok(Responded {
+            keep_alive,
+            reusable: response.keep_alive,
+            upgraded: false,
+        }),
         Err(broken) => Err(body_fault(&broken)),
     }
 }
@@ -183,7 +207,9 @@ async fn switch(
     let net = &client.shard.net;
     let head = &from.buffered()[start..end];
     let chosen = response.upgrade.map(|range| range.of(head));
-    let offered = client.upgrade.is_some_and(|offer| chosen.is_some_and(|chosen| offers(offer, chosen)));
+    let offered = client
+        .upgrade
+        .is_some_and(|offer| chosen.is_some_and(|chosen| upgrade_agrees(offer, chosen)));
     if !offered || !client.facts.request_read.get() {
         return Err(Fault::upstream(
             Kind::Malformed,
@@ -192,7 +218,12 @@ async fn switch(
         ));
     }
     out.clear();
-    encode::response(out.vector(), head, response, &answering(client, Framing::None, true, true));
+    encode::response(
+        out.vector(),
+        head,
+        response,
+        &answering(client, Framing::None, true, true, &net.clock.http_date()),
+    );
     from.consume(end, &net.buffers);
     client.facts.status.set(101);
     client.facts.head_out.set(out.len() as u64);
@@ -201,18 +232,11 @@ async fn switch(
     let (result, out) = to.write_all(out).await;
     net.buffers.give(out);
     result.map_err(|_| client_gone(Phase::ResponseHead))?;
-    Ok(Responded { keep_alive: false, reusable: false, upgraded: true })
-}
-
-/// Whether every protocol the origin names was in the client's list.
-fn offers(offer: &[u8], chosen: &[u8]) -> bool {
-    let protocols = |list: &'_ [u8]| {
-        list.split(|byte| *byte == b',').map(<[u8]>::trim_ascii).filter(|name| !name.is_empty()).count()
-    };
-    protocols(chosen) > 0
-        && chosen.split(|byte| *byte == b',').map(<[u8]>::trim_ascii).filter(|name| !name.is_empty()).all(|name| {
-            offer.split(|byte| *byte == b',').any(|offered| offered.trim_ascii().eq_ignore_ascii_case(name))
-        })
+    Ok(Responded {
+        keep_alive: false,
+        reusable: false,
+        upgraded: true,
+    })
 }
 
 fn answering<'a>(
@@ -220,12 +244,13 @@ fn answering<'a>(
     framing: Framing,
     keep_alive: bool,
     upgrade: bool,
+    date: &'a [u8],
 ) -> encode::Answering<'a> {
     encode::Answering {
-        client_version: client.version,
+        version_of_client: client.version,
         framing,
         keep_alive,
-        date: client.shard.net.clock.http_date(),
+        date,
         via: client.shard.pseudonym.as_bytes(),
         upgrade,
     }
@@ -247,7 +272,12 @@ pub(super) fn broken(reused: bool, written: bool, phase: Phase) -> Fault {
         (true, true) => Retry::IfIdempotent,
         (true, false) => Retry::Never,
     };
-    Fault::upstream(Kind::Closed, phase, "the upstream closed the connection without an answer").retry(retry)
+    Fault::upstream(
+        Kind::Closed,
+        phase,
+        "the upstream closed the connection without an answer",
+    )
+    .retry(retry)
 }
 
 fn body_fault(broken: &Broken) -> Fault {

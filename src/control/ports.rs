@@ -56,7 +56,10 @@ fn listener_of(address: SocketAddr) -> Option<String> {
     let processes = fs::read_dir("/proc").ok()?;
     for process in processes.flatten() {
         let name = process.file_name();
-        let Some(pid) = name.to_str().filter(|name| name.bytes().all(|byte| byte.is_ascii_digit())) else {
+        let Some(pid) = name
+            .to_str()
+            .filter(|name| name.bytes().all(|byte| byte.is_ascii_digit()))
+        else {
             continue;
         };
         if holds(&process.path(), &inodes) {
@@ -68,7 +71,9 @@ fn listener_of(address: SocketAddr) -> Option<String> {
 }
 
 fn holds(process: &Path, inodes: &[String]) -> bool {
-    let Ok(descriptors) = fs::read_dir(process.join("fd")) else { return false };
+    let Ok(descriptors) = fs::read_dir(process.join("fd")) else {
+        return false;
+    };
     descriptors.flatten().any(|descriptor| {
         fs::read_link(descriptor.path()).is_ok_and(|target| {
             let target = target.to_string_lossy();
@@ -124,21 +129,28 @@ mod tests {
         let address = taken.local_addr().expect("an address");
         let message = bind(address, 2, false).expect_err("it is taken");
         assert!(message.contains(&address.to_string()), "{message}");
-        assert!(message.contains(&format!("process {}", std::process::id())), "{message}");
+        assert!(
+            message.contains(&format!("process {}", std::process::id())),
+            "{message}"
+        );
         assert!(message.contains("--share-ports"), "{message}");
     }
 
     #[test]
     fn a_port_shared_by_another_is_told_too_unless_sharing_is_wanted() {
         let other = net::bind("127.0.0.1:0".parse().expect("an address"), true).expect("a port");
-        let address = std::net::TcpListener::from(other.try_clone().expect("a copy")).local_addr().expect("it");
+        let address = std::net::TcpListener::from(other.try_clone().expect("a copy"))
+            .local_addr()
+            .expect("it");
         assert!(bind(address, 1, false).is_err());
         assert_eq!(bind(address, 2, true).expect("shared").len(), 2);
     }
 
     #[test]
     fn a_free_port_gives_one_listener_a_shard() {
-        let free = std::net::TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a port");
+        let free = std::net::TcpListener::bind("127.0.0.1:0")
+            .and_then(|l| l.local_addr())
+            .expect("a port");
         assert_eq!(bind(free, 3, false).expect("free").len(), 3);
     }
 }

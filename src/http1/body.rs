@@ -148,6 +148,11 @@ impl BodyDecoder {
         }
     }
 
+    /// What comes is content and nothing else, so that it may be passed on as it is.
+    pub fn is_plain(&self) -> bool {
+        matches!(self.state, State::Length | State::UntilClose | State::Complete)
+    }
+
     /// Content bytes still to come, where that is known: of a body with Content-Length, and 0 of a complete one.
     pub fn remaining(&self) -> Option<u64> {
         match self.state {

@@ -42,7 +42,11 @@ pub struct Permit {
 
 impl Admission {
     pub fn new(connections: u32, per_client: Option<u32>) -> Self {
-        let slots = if per_client.is_some() { (connections as usize * 2).next_power_of_two() } else { 0 };
+        let slots = if per_client.is_some() {
+            (connections as usize * 2).next_power_of_two()
+        } else {
+            0
+        };
         Self {
             open: AtomicU32::new(0),
             limit: AtomicU32::new(connections),
@@ -62,7 +66,10 @@ impl Admission {
             return Err(Refused);
         }
         // Counts the connection down again if the client's own cap refuses it.
-        let mut permit = Permit { admission: this.clone(), slot: None };
+        let mut permit = Permit {
+            admission: this.clone(),
+            slot: None,
+        };
         if !this.slots.is_empty() {
             permit.slot = this.count_client(client)?;
         }
@@ -150,7 +157,11 @@ mod tests {
         drop(first);
         assert!(Admission::admit(&admission, client(1)).is_ok());
         drop(Admission::admit(&admission, client(9)));
-        assert_eq!(admission.open(), 2, "refusals and ended connections count for nothing");
+        assert_eq!(
+            admission.open(),
+            2,
+            "refusals and ended connections count for nothing"
+        );
     }
 
     #[test]
@@ -161,13 +172,21 @@ mod tests {
                 scope.spawn(|| {
                     for _ in 0..10_000 {
                         let permit = Admission::admit(&admission, client(1));
-                        assert!(admission.open() <= 8 + 4, "a refused attempt is counted for an instant");
+                        assert!(
+                            admission.open() <= 8 + 4,
+                            "a refused attempt is counted for an instant"
+                        );
                         drop(permit);
                     }
                 });
             }
         });
         assert_eq!(admission.open(), 0);
-        assert!(admission.slots.iter().all(|slot| slot.load(Relaxed) & COUNT_MASK == 0));
+        assert!(
+            admission
+                .slots
+                .iter()
+                .all(|slot| slot.load(Relaxed) & COUNT_MASK == 0)
+        );
     }
 }

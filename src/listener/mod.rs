@@ -9,9 +9,7 @@ mod admission;
 pub use admission::{Admission, Permit, Refused};
 
 use crate::{
-    connection,
-    net,
-    reply,
+    connection, net, reply,
     runtime::{self, Socket},
     shard::Shard,
 };
@@ -39,7 +37,11 @@ impl Listener {
     /// The driver refused it.
     pub fn new(descriptor: OwnedFd, index: usize) -> io::Result<Rc<Self>> {
         let socket = Socket::new(descriptor)?;
-        Ok(Rc::new(Self { socket, index, closing: Cell::new(false) }))
+        Ok(Rc::new(Self {
+            socket,
+            index,
+            closing: Cell::new(false),
+        }))
     }
 
     /// Accepts until closed.

@@ -25,7 +25,11 @@ pub struct Buffer {
 
 impl Buffer {
     pub fn with_capacity(capacity: usize) -> Self {
-        Self { bytes: Vec::with_capacity(capacity), start: 0, read_limit: usize::MAX }
+        Self {
+            bytes: Vec::with_capacity(capacity),
+            start: 0,
+            read_limit: usize::MAX,
+        }
     }
 
     pub fn filled(&self) -> &[u8] {
@@ -89,13 +93,18 @@ impl Buffer {
 
     /// Grows to at least `capacity` in all. Only heads larger than a small buffer come here.
     pub fn grow(&mut self, capacity: usize) {
-        self.bytes.reserve_exact(capacity.saturating_sub(self.bytes.len()));
+        self.bytes
+            .reserve_exact(capacity.saturating_sub(self.bytes.len()));
     }
 }
 
 impl From<Vec<u8>> for Buffer {
     fn from(bytes: Vec<u8>) -> Self {
-        Self { bytes, start: 0, read_limit: usize::MAX }
+        Self {
+            bytes,
+            start: 0,
+            read_limit: usize::MAX,
+        }
     }
 }
 
@@ -132,11 +141,17 @@ pub struct Buffers {
 
 impl Buffers {
     pub fn small(&self) -> Buffer {
-        self.small.borrow_mut().pop().unwrap_or_else(|| Buffer::with_capacity(SMALL))
+        self.small
+            .borrow_mut()
+            .pop()
+            .unwrap_or_else(|| Buffer::with_capacity(SMALL))
     }
 
     pub fn large(&self) -> Buffer {
-        self.large.borrow_mut().pop().unwrap_or_else(|| Buffer::with_capacity(LARGE))
+        self.large
+            .borrow_mut()
+            .pop()
+            .unwrap_or_else(|| Buffer::with_capacity(LARGE))
     }
 
     /// Takes a buffer back. One of another size (a head outgrew it) is freed.

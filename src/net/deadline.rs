@@ -50,7 +50,11 @@ impl Deadlines {
             entries.push(Some(entry.clone()));
             entries.len() - 1
         };
-        Deadline { entry, key, all: self.clone() }
+        Deadline {
+            entry,
+            key,
+            all: self.clone(),
+        }
     }
 
     /// Shuts every socket whose time has come.

@@ -5,7 +5,7 @@ use socket2::{Domain, Protocol, SockAddr, Type};
 use std::{
     io,
     net::{IpAddr, Ipv4Addr, SocketAddr},
-    os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd},
+    os::fd::{FromRawFd, OwnedFd, RawFd},
     path::Path,
 };
 
@@ -51,7 +51,12 @@ pub struct Accepted {
 /// # Errors
 /// `WouldBlock` when the queue is empty; EMFILE and its like.
 pub fn accept(listener: RawFd, driver: Driver) -> io::Result<Accepted> {
-    let flags = libc::SOCK_CLOEXEC | if driver.wants_nonblocking() { libc::SOCK_NONBLOCK } else { 0 };
+    let flags = libc::SOCK_CLOEXEC
+        | if driver.wants_nonblocking() {
+            libc::SOCK_NONBLOCK
+        } else {
+            0
+        };
     let mut made = -1;
     // SAFETY: the closure gives accept4 a valid address of the length it names, and a descriptor that lives.
     let (_, address) = unsafe {
@@ -66,7 +71,9 @@ pub fn accept(listener: RawFd, driver: Driver) -> io::Result<Accepted> {
     }?;
     // SAFETY: accept4 just made this descriptor; nobody else owns it.
     let descriptor = unsafe { OwnedFd::from_raw_fd(made) };
-    let client = address.as_socket().unwrap_or(SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0));
+    let client = address
+        .as_socket()
+        .unwrap_or(SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0));
     Ok(Accepted { descriptor, client })
 }
 
@@ -92,7 +99,9 @@ pub fn connect(address: SocketAddr) -> io::Result<OwnedFd> {
 pub fn connect_unix(path: &Path) -> io::Result<OwnedFd> {
     let socket = socket2::Socket::new(Domain::UNIX, Type::STREAM.nonblocking(), None)?;
     match begin(&socket, &SockAddr::unix(path)?) {
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Err(io::ErrorKind::ConnectionRefused.into()),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+            Err(io::ErrorKind::ConnectionRefused.into())
+        }
         other => other.map(|()| socket.into()),
     }
 }
@@ -130,7 +139,12 @@ pub fn is_stale(descriptor: RawFd) -> bool {
     let mut byte = 0u8;
     // SAFETY: a valid pointer to one byte; PEEK leaves it in the socket, DONTWAIT never blocks.
     let result = unsafe {
-        libc::recv(descriptor, (&raw mut byte).cast(), 1, libc::MSG_PEEK | libc::MSG_DONTWAIT)
+        libc::recv(
+            descriptor,
+            (&raw mut byte).cast(),
+            1,
+            libc::MSG_PEEK | libc::MSG_DONTWAIT,
+        )
     };
     !(result < 0 && io::Error::last_os_error().kind() == io::ErrorKind::WouldBlock)
 }
@@ -139,7 +153,12 @@ pub fn is_stale(descriptor: RawFd) -> bool {
 pub fn send_now(descriptor: RawFd, bytes: &[u8]) {
     // SAFETY: pointer and length are of one slice that lives through the call.
     unsafe {
-        libc::send(descriptor, bytes.as_ptr().cast(), bytes.len(), libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL)
+        libc::send(
+            descriptor,
+            bytes.as_ptr().cast(),
+            bytes.len(),
+            libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL,
+        )
     };
 }
 
@@ -166,7 +185,10 @@ pub fn refuse_new_connections(listener: RawFd) -> io::Result<()> {
         step(RETURN, 0, 0, 0),
         step(RETURN, 0, 0, u32::MAX),
     ];
-    let filter = libc::sock_fprog { len: program.len() as u16, filter: program.as_mut_ptr() };
+    let filter = libc::sock_fprog {
+        len: program.len() as u16,
+        filter: program.as_mut_ptr(),
+    };
     // SAFETY: the program outlives the call, which copies it; the length is that of the struct passed.
     let result = unsafe {
         libc::setsockopt(
@@ -177,7 +199,11 @@ pub fn refuse_new_connections(listener: RawFd) -> io::Result<()> {
             size_of::<libc::sock_fprog>() as libc::socklen_t,
         )
     };
-    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    if result == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
 }
 
 /// Ends both directions; whoever waits on the socket wakes. Errors mean it had ended before.
@@ -187,7 +213,7 @@ pub fn shut(descriptor: RawFd) {
 }
 
 /// Readers wake with an end of stream; writing goes on.
-pub fn shut_read(descriptor: RawFd) {
+pub(super) fn shut_read(descriptor: RawFd) {
     // SAFETY: as above.
     unsafe { libc::shutdown(descriptor, libc::SHUT_RD) };
 }
@@ -209,12 +235,18 @@ pub fn reset_on_close(descriptor: RawFd) {
 
 /// Raises the soft limit of descriptors to the hard one; gives the limit now in force.
 pub fn raise_descriptor_limit() -> u64 {
-    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    let mut limit = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
     // SAFETY: a valid pointer to a struct of the right type.
     if unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) } != 0 {
         return 1024;
     }
-    let raised = libc::rlimit { rlim_cur: limit.rlim_max, ..limit };
+    let raised = libc::rlimit {
+        rlim_cur: limit.rlim_max,
+        ..limit
+    };
     // SAFETY: as above.
     if unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const raised) } == 0 {
         return raised.rlim_cur;

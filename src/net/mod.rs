@@ -28,6 +28,11 @@ pub struct Net {
 
 impl Net {
     pub fn new(driver: Driver, clock: Clock) -> Self {
-        Self { driver, clock, buffers: Buffers::default(), deadlines: Rc::default() }
+        Self {
+            driver,
+            clock,
+            buffers: Buffers::default(),
+            deadlines: Rc::default(),
+        }
     }
 }

@@ -29,7 +29,11 @@ impl Slab {
         let layout = Layout::new::<F>();
         assert!(layout.size() > 0, "a future without state needs no block");
         let recycled = self.layout.borrow_mut().get_or_insert(layout) == &layout;
-        let block = if recycled { self.free.borrow_mut().pop() } else { None };
+        let block = if recycled {
+            self.free.borrow_mut().pop()
+        } else {
+            None
+        };
         let block = block.unwrap_or_else(|| {
             // SAFETY: the layout's size is not zero, checked above.
             let block = unsafe { alloc(layout) };
@@ -38,7 +42,11 @@ impl Slab {
         let typed = block.cast::<F>();
         // SAFETY: the block has F's layout and nobody else has it.
         unsafe { typed.write(future) };
-        Slot { future: typed, slab: self.clone(), owns: PhantomData }
+        Slot {
+            future: typed,
+            slab: self.clone(),
+            owns: PhantomData,
+        }
     }
 
     fn give_back(&self, block: NonNull<u8>, layout: Layout) {

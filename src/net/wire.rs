@@ -26,14 +26,25 @@ impl Wire {
     pub fn new(net: &Net, descriptor: OwnedFd) -> io::Result<Self> {
         let socket = Socket::new(descriptor)?;
         let deadline = net.deadlines.register(socket.descriptor());
-        Ok(Self { deadline, socket, inbound: Inbound::Nothing })
+        Ok(Self {
+            deadline,
+            socket,
+            inbound: Inbound::Nothing,
+        })
     }
 
     /// Both directions, to be used at the same time.
     pub fn split(&mut self) -> (Reader<'_>, Writer<'_>) {
         (
-            Reader { socket: &self.socket, inbound: &mut self.inbound, deadline: &self.deadline },
-            Writer { socket: &self.socket, deadline: &self.deadline },
+            Reader {
+                socket: &self.socket,
+                inbound: &mut self.inbound,
+                deadline: &self.deadline,
+            },
+            Writer {
+                socket: &self.socket,
+                deadline: &self.deadline,
+            },
         )
     }
 
@@ -68,7 +79,7 @@ pub struct Reader<'w> {
 impl Reader<'_> {
     /// Read and not yet consumed.
     pub fn buffered(&self) -> &[u8] {
-        match self.inbound {
+        match &*self.inbound {
             Inbound::Held(buffer) => buffer.filled(),
             _ => &[],
         }
@@ -149,7 +160,9 @@ impl Reader<'_> {
 
     /// Makes room for at least one more byte, up to `limit` bytes in all; false when the limit is reached.
     pub fn make_room(&mut self, limit: usize) -> bool {
-        let Inbound::Held(buffer) = self.inbound else { return true };
+        let Inbound::Held(buffer) = self.inbound else {
+            return true;
+        };
         if buffer.spare_len() > 0 {
             return true;
         }

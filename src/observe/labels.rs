@@ -17,11 +17,12 @@ pub const PHASES: [Phase; 7] = [
 ];
 
 /// Every `Kind`, at its own discriminant.
-pub const KINDS: [Kind; 16] = [
+pub const KINDS: [Kind; 17] = [
     Kind::Malformed,
     Kind::TargetTooLong,
     Kind::HeadTooLarge,
     Kind::BodyTooLarge,
+    Kind::MethodNotAllowed,
     Kind::NotImplemented,
     Kind::VersionNotSupported,
     Kind::ExpectationFailed,
@@ -65,6 +66,7 @@ pub const fn kind(kind: Kind) -> &'static str {
         Kind::TargetTooLong => "target_too_long",
         Kind::HeadTooLarge => "head_too_large",
         Kind::BodyTooLarge => "body_too_large",
+        Kind::MethodNotAllowed => "method_not_allowed",
         Kind::NotImplemented => "not_implemented",
         Kind::VersionNotSupported => "version_not_supported",
         Kind::ExpectationFailed => "expectation_failed",

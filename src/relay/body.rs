@@ -24,7 +24,10 @@ pub enum Broken {
     SourceTimedOut,
     TooLarge,
     /// The receiver does not take it; with the bytes written of it so far, head included.
-    Sink { written: usize, timed_out: bool },
+    Sink {
+        written: usize,
+        timed_out: bool,
+    },
 }
 
 /// The terms of one body.
@@ -52,7 +55,12 @@ pub async fn body(
     to: &mut Writer<'_>,
     head: Buffer,
 ) -> Result<(), Broken> {
-    let mut state = State { transfer, outgoing: Some(head), written: 0, full_read: false };
+    let mut state = State {
+        transfer,
+        outgoing: Some(head),
+        written: 0,
+        full_read: false,
+    };
     let result = state.run(from, decoder, to).await;
     if let Some(buffer) = state.outgoing.take() {
         transfer.net.buffers.give(buffer);
@@ -82,7 +90,7 @@ impl State<'_, '_> {
             if complete {
                 return Ok(());
             }
-            if self.transfer.output == Output::Raw && !decoder.is_chunked() {
+            if self.transfer.output == Output::Raw && decoder.is_plain() {
                 return self.pass(from, decoder, to).await;
             }
             self.read_more(from, decoder).await?;
@@ -97,11 +105,17 @@ impl State<'_, '_> {
         let outgoing = self.outgoing.get_or_insert_with(Buffer::default);
         loop {
             let input = from.buffered();
-            let event = decoder.decode(input).map_err(|error| Broken::Malformed(error.detail))?;
+            let event = decoder
+                .decode(input)
+                .map_err(|error| Broken::Malformed(error.detail))?;
             let (used, complete, more) = match event {
                 Event::Data { skip, length } => {
                     count(self.transfer, length)?;
-                    append(outgoing.vector(), self.transfer.output, &input[skip..skip + length]);
+                    append(
+                        outgoing.vector(),
+                        self.transfer.output,
+                        &input[skip..skip + length],
+                    );
                     (skip + length, decoder.is_complete(), true)
                 }
                 Event::NeedMore { skip } => (skip, false, false),
@@ -112,7 +126,7 @@ impl State<'_, '_> {
                 self.finish_framing();
                 return Ok(true);
             }
-            if !more || (from.buffered().is_empty() && !decoder.is_chunked()) {
+            if !more || (from.buffered().is_empty() && decoder.is_plain()) {
                 return Ok(false);
             }
         }
@@ -126,13 +140,16 @@ impl State<'_, '_> {
     }
 
     async fn flush(&mut self, to: &mut Writer<'_>) -> Result<(), Broken> {
-        let Some(buffer) = self.outgoing.take() else { return Ok(()) };
+        let Some(buffer) = self.outgoing.take() else {
+            return Ok(());
+        };
         if buffer.is_empty() {
             self.outgoing = Some(buffer);
             return Ok(());
         }
         let length = buffer.len();
-        to.deadline.set(self.transfer.net.clock.now() + millis(self.transfer.sink_idle));
+        to.deadline
+            .set(self.transfer.net.clock.now() + millis(self.transfer.sink_idle));
         let (result, buffer) = to.write_all(buffer).await;
         self.outgoing = Some(buffer);
         match result {
@@ -150,7 +167,8 @@ impl State<'_, '_> {
     /// Reads into the wire's own buffer, for bodies that must be decoded or framed.
     async fn read_more(&mut self, from: &mut Reader<'_>, decoder: &mut BodyDecoder) -> Result<(), Broken> {
         let net = self.transfer.net;
-        from.deadline.set_read(net.clock.now() + millis(self.transfer.source_idle));
+        from.deadline
+            .set_read(net.clock.now() + millis(self.transfer.source_idle));
         let result = from.fill(&net.buffers, self.full_read).await;
         net.clock.refresh();
         self.full_read = matches!(result, Ok(length) if length >= crate::net::SMALL);
@@ -173,15 +191,21 @@ impl State<'_, '_> {
         to: &mut Writer<'_>,
     ) -> Result<(), Broken> {
         let net = self.transfer.net;
-        let mut buffer = self.outgoing.take().filter(|buffer| buffer.capacity() >= crate::net::SMALL);
+        let mut buffer = self
+            .outgoing
+            .take()
+            .filter(|buffer| buffer.capacity() >= crate::net::SMALL);
         loop {
             let mut room = match buffer.take() {
                 Some(room) => room,
                 None => net.buffers.small(),
             };
-            let left = decoder.remaining().map_or(usize::MAX, |left| usize::try_from(left).unwrap_or(usize::MAX));
+            let left = decoder
+                .remaining()
+                .map_or(usize::MAX, |left| usize::try_from(left).unwrap_or(usize::MAX));
             room.limit_read(left);
-            from.deadline.set_read(net.clock.now() + millis(self.transfer.source_idle));
+            from.deadline
+                .set_read(net.clock.now() + millis(self.transfer.source_idle));
             let (result, room) = from.read_into(room).await;
             net.clock.refresh();
             let length = match result {
@@ -193,7 +217,9 @@ impl State<'_, '_> {
             };
             count(self.transfer, length)?;
             // The decoder only counts here: what it is given is all content.
-            decoder.decode(room.filled()).map_err(|error| Broken::Malformed(error.detail))?;
+            decoder
+                .decode(room.filled())
+                .map_err(|error| Broken::Malformed(error.detail))?;
             let was_full = room.spare_len() == 0;
             self.outgoing = Some(room);
             self.flush(to).await?;

@@ -81,7 +81,11 @@ async fn one_way(
         net.clock.refresh();
         net.buffers.give(buffer);
         if result.is_err() {
-            return if to.deadline.expired() { Ended::TimedOut } else { Ended::Broken };
+            return if to.deadline.expired() {
+                Ended::TimedOut
+            } else {
+                Ended::Broken
+            };
         }
     }
 }

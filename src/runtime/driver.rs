@@ -67,7 +67,10 @@ pub struct Unavailable(pub String);
 /// # Errors
 /// Only for `DriverChoice::IoUring`, with the kernel's answer.
 pub fn choose(choice: DriverChoice) -> Result<Chosen, Unavailable> {
-    let chosen = |driver, reason: &str| Chosen { driver, reason: reason.to_owned() };
+    let chosen = |driver, reason: &str| Chosen {
+        driver,
+        reason: reason.to_owned(),
+    };
     match choice {
         DriverChoice::Epoll => Ok(chosen(Driver::Epoll, "asked for")),
         DriverChoice::Auto => Ok(match probe() {
@@ -75,7 +78,10 @@ pub fn choose(choice: DriverChoice) -> Result<Chosen, Unavailable> {
             Err(error) => chosen(Driver::Epoll, &format!("io_uring is not available here: {error}")),
         }),
         DriverChoice::IoUring => match probe() {
-            Ok(flags) => Ok(chosen(Driver::IoUring(flags), "asked for, and a test ring carried a no-op")),
+            Ok(flags) => Ok(chosen(
+                Driver::IoUring(flags),
+                "asked for, and a test ring carried a no-op",
+            )),
             Err(error) => Err(Unavailable(format!(
                 "io_uring was asked for and is not available here: {error}. Seccomp profiles of container \
                  runtimes and the sysctl kernel.io_uring_disabled refuse it; `--driver auto` falls back to epoll"
@@ -114,9 +120,17 @@ fn try_ring(flags: RingFlags) -> io::Result<()> {
     let mut ring = ring(flags).build(8)?;
     let mut probe = io_uring::Probe::new();
     ring.submitter().register_probe(&mut probe)?;
-    for needed in [opcode::Recv::CODE, opcode::Send::CODE, opcode::PollAdd::CODE, opcode::AsyncCancel::CODE] {
+    for needed in [
+        opcode::Recv::CODE,
+        opcode::Send::CODE,
+        opcode::PollAdd::CODE,
+        opcode::AsyncCancel::CODE,
+    ] {
         if !probe.is_supported(needed) {
-            return Err(io::Error::new(io::ErrorKind::Unsupported, format!("operation {needed} is missing")));
+            return Err(io::Error::new(
+                io::ErrorKind::Unsupported,
+                format!("operation {needed} is missing"),
+            ));
         }
     }
     // SAFETY: a no-op refers to no memory; the submission queue of a new ring has room for it.

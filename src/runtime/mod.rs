@@ -34,8 +34,9 @@ pub fn block_on<F: Future>(driver: Driver, main: F) -> io::Result<F::Output> {
             Ok(runtime.block_on(main))
         }
         Driver::Epoll => {
-            let mut runtime =
-                monoio::RuntimeBuilder::<monoio::LegacyDriver>::new().enable_timer().build()?;
+            let mut runtime = monoio::RuntimeBuilder::<monoio::LegacyDriver>::new()
+                .enable_timer()
+                .build()?;
             Ok(runtime.block_on(main))
         }
     }
@@ -83,7 +84,10 @@ pub enum First<A, B> {
 
 /// Polls both, left first, until `decide` is content: it is asked each time one of them ends, and says
 /// whether the other is still wanted. The loser is dropped by the caller with the futures themselves.
-pub async fn race<A: Future, B: Future>(mut left: Pin<&mut A>, mut right: Pin<&mut B>) -> First<A::Output, B::Output> {
+pub async fn race<A: Future, B: Future>(
+    mut left: Pin<&mut A>,
+    mut right: Pin<&mut B>,
+) -> First<A::Output, B::Output> {
     std::future::poll_fn(move |context| {
         if let Poll::Ready(output) = left.as_mut().poll(context) {
             return Poll::Ready(First::Left(output));
@@ -134,6 +138,9 @@ mod tests {
             let caught = catch_panic(async { panic!("on purpose") }).await;
             (caught, catch_panic(async { 7 }).await)
         });
-        assert_eq!(outcome.expect("epoll is always there"), (Err::<(), _>(Panicked), Ok(7)));
+        assert_eq!(
+            outcome.expect("epoll is always there"),
+            (Err::<(), _>(Panicked), Ok(7))
+        );
     }
 }

@@ -78,7 +78,10 @@ impl Socket {
     pub fn new(descriptor: OwnedFd) -> io::Result<Self> {
         let raw = descriptor.as_raw_fd();
         let stream = TcpStream::from_std(std::net::TcpStream::from(descriptor))?;
-        Ok(Self { stream: UnsafeCell::new(stream), descriptor: raw })
+        Ok(Self {
+            stream: UnsafeCell::new(stream),
+            descriptor: raw,
+        })
     }
 
     pub fn descriptor(&self) -> RawFd {
@@ -125,7 +128,10 @@ impl Socket {
     /// # Safety
     /// At most one read and one write are under way. monoio's `TcpStream` says of itself (`Split`) that
     /// reading and writing through two exclusive halves at once is sound: both only clone its descriptor.
-    #[allow(clippy::mut_from_ref, reason = "what monoio's own split halves do, without their reference count")]
+    #[allow(
+        clippy::mut_from_ref,
+        reason = "what monoio's own split halves do, without their reference count"
+    )]
     unsafe fn stream_mut(&self) -> &mut TcpStream {
         // SAFETY: the caller's promise; the type is not Sync, so this is one thread.
         unsafe { &mut *self.stream.get() }
@@ -152,7 +158,10 @@ mod tests {
         for side in [&a, &b] {
             side.set_nonblocking(driver.wants_nonblocking()).expect("a flag");
         }
-        (Socket::new(OwnedFd::from(a)).expect("a"), Socket::new(OwnedFd::from(b)).expect("b"))
+        (
+            Socket::new(OwnedFd::from(a)).expect("a"),
+            Socket::new(OwnedFd::from(b)).expect("b"),
+        )
     }
 
     #[test]
@@ -172,7 +181,10 @@ mod tests {
             };
             join(reading, writing).await;
             b.readable().await.expect("readable");
-            assert_eq!(b.receive(Buffer::with_capacity(64)).await.1.filled(), b"other way");
+            assert_eq!(
+                b.receive(Buffer::with_capacity(64)).await.1.filled(),
+                b"other way"
+            );
         });
     }
 

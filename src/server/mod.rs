@@ -47,7 +47,11 @@ pub fn demo(options: ProcessOptions) -> ExitCode {
 /// Prints the version, the driver `run` would choose, and why.
 #[allow(clippy::print_stdout, reason = "the command's answer")]
 pub fn version(choice: DriverChoice) -> ExitCode {
-    println!("ringway {} ({})", env!("CARGO_PKG_VERSION"), std::env::consts::ARCH);
+    println!(
+        "ringway {} ({})",
+        env!("CARGO_PKG_VERSION"),
+        std::env::consts::ARCH
+    );
     match runtime::choose(choice) {
         Ok(Chosen { driver, reason }) => {
             println!("driver: {driver}: {reason}");
@@ -60,7 +64,10 @@ pub fn version(choice: DriverChoice) -> ExitCode {
     }
 }
 
-#[allow(clippy::print_stderr, reason = "the log may be off, and this is why the process ends")]
+#[allow(
+    clippy::print_stderr,
+    reason = "the log may be off, and this is why the process ends"
+)]
 fn exit(result: Result<(), String>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -99,7 +106,10 @@ async fn serve(options: RunOptions) -> Result<(), String> {
     let mut sockets: Vec<Vec<_>> = (0..count).map(|_| Vec::new()).collect();
     for listener in &snapshot.listeners {
         let bound = ports::bind(listener.address, count, process.share_ports)?;
-        sockets.iter_mut().zip(bound).for_each(|(shard, socket)| shard.push(socket));
+        sockets
+            .iter_mut()
+            .zip(bound)
+            .for_each(|(shard, socket)| shard.push(socket));
     }
     let (stop, stopped) = watch::channel(false);
     let state = Arc::new(AdminState::new());
@@ -120,11 +130,18 @@ async fn serve(options: RunOptions) -> Result<(), String> {
         outboxes.iter().for_each(|outbox| outbox.send(message.clone()));
     };
     tokio::spawn(resolve::run(names, publish, stopped.clone()));
-    let logs = snapshot.access_log.clone().map(|spec| tokio::spawn(logs::run(shards.records(), spec, stopped)));
+    let logs = snapshot
+        .access_log
+        .clone()
+        .map(|spec| tokio::spawn(logs::run(shards.records(), spec, stopped)));
 
     shards.all_ready().await?;
     state.set(Readiness::Ready);
-    let addresses: Vec<String> = snapshot.listeners.iter().map(|listener| listener.address.to_string()).collect();
+    let addresses: Vec<String> = snapshot
+        .listeners
+        .iter()
+        .map(|listener| listener.address.to_string())
+        .collect();
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         shards = count,
@@ -164,7 +181,9 @@ async fn drain(snapshot: &Snapshot, shards: &mut Shards, signals: &mut Signals) 
         }
         shards.send(&Message::Cut);
         // Shards cut their sockets and end by themselves; one that cannot is left to the exit.
-        tokio::time::timeout(Duration::from_secs(1), shards.all_ended()).await.unwrap_or(Ok(()))
+        tokio::time::timeout(Duration::from_secs(1), shards.all_ended())
+            .await
+            .unwrap_or(Ok(()))
     };
     tokio::select! {
         drained = steps => drained.map_err(died),
@@ -176,7 +195,10 @@ async fn drain(snapshot: &Snapshot, shards: &mut Shards, signals: &mut Signals) 
 }
 
 fn died(ended: Ended) -> String {
-    format!("shard {} died: {}; the process ends, so that it can be started anew", ended.shard, ended.reason)
+    format!(
+        "shard {} died: {}; the process ends, so that it can be started anew",
+        ended.shard, ended.reason
+    )
 }
 
 async fn admin_listener(address: AdminAddress) -> Result<Option<tokio::net::TcpListener>, String> {
@@ -189,7 +211,9 @@ async fn admin_listener(address: AdminAddress) -> Result<Option<tokio::net::TcpL
         Ok(listener) => Ok(Some(listener)),
         Err(error) if required => Err(format!("cannot serve the admin address {address}: {error}")),
         Err(error) => {
-            tracing::warn!("no admin address: {address}: {error}. Choose another with --admin, or --admin off");
+            tracing::warn!(
+                "no admin address: {address}: {error}. Choose another with --admin, or --admin off"
+            );
             Ok(None)
         }
     }

@@ -41,7 +41,10 @@ pub(super) struct Shards {
     events: mpsc::UnboundedReceiver<Event>,
     running: usize,
     ready: usize,
-    #[allow(dead_code, reason = "read by the metrics of a process that runs; kept alive with the shards")]
+    #[allow(
+        dead_code,
+        reason = "read by the metrics of a process that runs; kept alive with the shards"
+    )]
     pub counters: Vec<Arc<Counters>>,
 }
 
@@ -68,7 +71,8 @@ impl Shards {
         };
         let mut outboxes = Vec::new();
         for (index, listeners) in sockets.into_iter().enumerate() {
-            let (outbox, inbox) = inbox().map_err(|error| format!("a shard's inbox could not be made: {error}"))?;
+            let (outbox, inbox) =
+                inbox().map_err(|error| format!("a shard's inbox could not be made: {error}"))?;
             let records = snapshot.access_log.is_some().then(|| {
                 let (sender, receiver) = queue(RECORD_QUEUE);
                 all.records.push(receiver);
@@ -112,11 +116,16 @@ impl Shards {
     }
 
     pub(super) fn send(&self, message: &Message) {
-        self.outboxes.iter().for_each(|outbox| outbox.send(message.clone()));
+        self.outboxes
+            .iter()
+            .for_each(|outbox| outbox.send(message.clone()));
     }
 
     pub(super) fn resolved(&self, name: &str, addresses: &[IpAddr]) {
-        self.send(&Message::Resolved { name: name.into(), addresses: addresses.into() });
+        self.send(&Message::Resolved {
+            name: name.into(),
+            addresses: addresses.into(),
+        });
     }
 
     /// Until every shard listens.
@@ -172,7 +181,11 @@ fn spawn(index: usize, start: Start, events: mpsc::UnboundedSender<Event>) -> Re
             Err(_) => ("it panicked".to_owned(), false),
         };
         // Control may already be on its way out.
-        let _ = events.send(Event::Ended(Ended { shard: index, reason, orderly }));
+        let _ = events.send(Event::Ended(Ended {
+            shard: index,
+            reason,
+            orderly,
+        }));
     };
     std::thread::Builder::new()
         .name(format!("shard-{index}"))

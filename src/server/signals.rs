@@ -17,7 +17,10 @@ pub(super) enum Signal {
 impl Signals {
     pub(super) fn new() -> Result<Self, String> {
         let stream = |kind| signal(kind).map_err(|error| format!("signals cannot be received: {error}"));
-        Ok(Self { terminate: stream(SignalKind::terminate())?, interrupt: stream(SignalKind::interrupt())? })
+        Ok(Self {
+            terminate: stream(SignalKind::terminate())?,
+            interrupt: stream(SignalKind::interrupt())?,
+        })
     }
 
     pub(super) async fn next(&mut self) -> Signal {

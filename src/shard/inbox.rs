@@ -14,7 +14,10 @@ use std::{
 #[derive(Debug, Clone)]
 pub enum Message {
     /// A name's addresses.
-    Resolved { name: Arc<str>, addresses: Arc<[IpAddr]> },
+    Resolved {
+        name: Arc<str>,
+        addresses: Arc<[IpAddr]>,
+    },
     /// Accept what is queued, close the listeners, answer with `Connection: close`, end when the last
     /// connection has.
     Drain,
@@ -42,7 +45,16 @@ pub fn inbox() -> io::Result<(Outbox, Inbox)> {
     let (sender, messages) = mpsc::channel();
     let (ours, theirs) = UnixStream::pair()?;
     ours.set_nonblocking(true)?;
-    Ok((Outbox { messages: sender, bell: ours }, Inbox { messages, bell: theirs }))
+    Ok((
+        Outbox {
+            messages: sender,
+            bell: ours,
+        },
+        Inbox {
+            messages,
+            bell: theirs,
+        },
+    ))
 }
 
 impl Outbox {

@@ -15,7 +15,7 @@ use crate::{
     http1,
     listener::Admission,
     net::{Net, Slab},
-    observe::{Counters, RecordSender},
+    observe::{counters::Counters, queue::RecordSender},
     route,
     runtime::Driver,
 };

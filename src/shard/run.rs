@@ -50,11 +50,13 @@ async fn serve(start: Start) -> io::Result<()> {
     let state = Rc::new(State::default());
     let inbox = {
         let (shard, state) = (shard.clone(), state.clone());
-        start.inbox.listen(shard.net.driver, move |message| match message {
-            Message::Resolved { name, addresses } => shard.live().resolved(&name, &addresses),
-            Message::Drain => state.drain.set(true),
-            Message::Cut => state.cut.set(true),
-        })
+        start
+            .inbox
+            .listen(shard.net.driver, move |message| match message {
+                Message::Resolved { name, addresses } => shard.live().resolved(&name, &addresses),
+                Message::Drain => state.drain.set(true),
+                Message::Cut => state.cut.set(true),
+            })
     };
     runtime::spawn(async move {
         if let Err(error) = inbox.await {

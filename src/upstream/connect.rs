@@ -17,14 +17,21 @@ pub async fn open(net: &Net, address: &HostAddress, timeout: Duration) -> Result
     let descriptor = begun.map_err(|error| refused(&error))?;
     let raw = descriptor.as_raw_fd();
     let wire = Wire::new(net, descriptor).map_err(|error| refused(&error))?;
-    wire.deadline.set(net.clock.now() + u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX / 2));
+    wire.deadline
+        .set(net.clock.now() + u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX / 2));
     let waited = wire.socket().writable().await;
     net.clock.refresh();
     if wire.deadline.expired() {
-        return Err(Fault::upstream(Kind::TimedOut, Phase::Connect, "the upstream did not accept a connection in time")
-            .retry(Retry::Always));
+        return Err(Fault::upstream(
+            Kind::TimedOut,
+            Phase::Connect,
+            "the upstream did not accept a connection in time",
+        )
+        .retry(Retry::Always));
     }
-    waited.and_then(|()| net::connect_result(raw, net.driver)).map_err(|error| refused(&error))?;
+    waited
+        .and_then(|()| net::connect_result(raw, net.driver))
+        .map_err(|error| refused(&error))?;
     Ok(wire)
 }
 

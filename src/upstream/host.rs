@@ -1,7 +1,7 @@
 //! One address that serves a cluster, and this shard's idle connections to it.
 
-use crate::net::Wire;
 use crate::clock::Tick;
+use crate::net::Wire;
 use std::{
     cell::{Cell, RefCell},
     net::SocketAddr,
@@ -31,7 +31,12 @@ pub(super) struct Idle {
 
 impl Host {
     pub fn new(address: HostAddress, authority: String) -> Self {
-        Self { address, authority, in_flight: Cell::new(0), idle: RefCell::new(Vec::new()) }
+        Self {
+            address,
+            authority,
+            in_flight: Cell::new(0),
+            idle: RefCell::new(Vec::new()),
+        }
     }
 
     pub(super) fn take_idle(&self) -> Option<Idle> {

@@ -2,14 +2,14 @@
 
 use super::{
     Host, HostAddress,
-    balance::{Balancer, HashOn, Policy},
+    balance::{self, Balancer, HashOn, Policy},
     cluster::{EndpointAddress, Spec},
     connect,
     host::Idle,
 };
 use crate::{
     clock::Tick,
-    fault::{Fault, Kind, Phase, Retry},
+    fault::{Fault, Kind, Phase},
     net::{self, Net, Wire},
 };
 use std::{
@@ -80,8 +80,15 @@ impl Cluster {
                 EndpointAddress::Unix { .. } => None,
             })
             .collect();
-        let hosts = Hosts { list: Vec::new(), balancer: Balancer::new(spec.balance.clone(), &[]), resolved };
-        let cluster = Self { spec, hosts: RefCell::new(hosts) };
+        let hosts = Hosts {
+            list: Vec::new(),
+            balancer: Balancer::new(spec.balance.clone(), &[]),
+            resolved,
+        };
+        let cluster = Self {
+            spec,
+            hosts: RefCell::new(hosts),
+        };
         cluster.rebuild();
         cluster
     }
@@ -108,16 +115,19 @@ impl Cluster {
     fn rebuild(&self) {
         let mut hosts = self.hosts.borrow_mut();
         let mut wanted: Vec<(HostAddress, String, u32)> = Vec::new();
+        // An endpoint's share does not grow with the number of addresses behind its name.
+        let addresses =
+            |resolved: &Option<Vec<IpAddr>>| resolved.as_ref().map_or(1, |list| list.len().max(1)) as u32;
+        let scale = hosts.resolved.iter().map(addresses).max().unwrap_or(1);
         for (endpoint, resolved) in self.spec.endpoints.iter().zip(&hosts.resolved) {
             match &endpoint.address {
                 EndpointAddress::Unix { path } => {
-                    wanted.push((HostAddress::Unix(path.clone()), "localhost".to_owned(), endpoint.weight));
+                    let weight = endpoint.weight * scale;
+                    wanted.push((HostAddress::Unix(path.clone()), "localhost".to_owned(), weight));
                 }
                 EndpointAddress::Tcp { host, port } => {
-                    let addresses = resolved.as_deref().unwrap_or(&[]);
-                    // An endpoint's share does not grow with the number of addresses behind its name.
-                    let weight = (endpoint.weight * WEIGHT_SCALE / addresses.len().max(1) as u32).max(1);
-                    for address in addresses {
+                    let weight = (endpoint.weight * scale / addresses(resolved)).max(1);
+                    for address in resolved.iter().flatten() {
                         let address = HostAddress::Tcp(SocketAddr::new(*address, *port));
                         wanted.push((address, authority(host, *port), weight));
                     }
@@ -132,8 +142,17 @@ impl Cluster {
                 kept.unwrap_or_else(|| Rc::new(Host::new(address.clone(), authority.clone())))
             })
             .collect();
-        let weights: Vec<(u64, u32)> =
-            wanted.iter().map(|(address, _, weight)| (identity(address), *weight)).collect();
+        // A ring has points per unit of weight: the smallest whole numbers keep it small.
+        let divisor = wanted
+            .iter()
+            .fold(0, |divisor, (_, _, weight)| {
+                greatest_common_divisor(divisor, *weight)
+            })
+            .max(1);
+        let weights: Vec<(u64, u32)> = wanted
+            .iter()
+            .map(|(address, _, weight)| (balance::hash(format!("{address:?}").as_bytes()), weight / divisor))
+            .collect();
         hosts.balancer = Balancer::new(self.spec.balance.clone(), &weights);
         hosts.list = list;
     }
@@ -171,11 +190,21 @@ impl Cluster {
                 if idle.born < oldest && oldest > 0 || net::is_stale(idle.wire.socket().descriptor()) {
                     continue;
                 }
-                return Ok(Lease { wire: idle.wire, in_flight, reused: true, born: idle.born });
+                return Ok(Lease {
+                    wire: idle.wire,
+                    in_flight,
+                    reused: true,
+                    born: idle.born,
+                });
             }
         }
         match connect::open(net, &host.address, self.spec.timeouts.connect).await {
-            Ok(wire) => Ok(Lease { wire, in_flight, reused: false, born: net.clock.now() }),
+            Ok(wire) => Ok(Lease {
+                wire,
+                in_flight,
+                reused: false,
+                born: net.clock.now(),
+            }),
             Err(fault) => {
                 tried.add(&host);
                 Err(fault)
@@ -190,12 +219,9 @@ impl Cluster {
         if let [only] = list.as_slice() {
             return (!tried.has(only)).then(|| only.clone());
         }
-        let chosen = balancer.choose(
-            random,
-            hash,
-            &|index| list[index].in_flight.get(),
-            &|index| !tried.has(&list[index]),
-        )?;
+        let chosen = balancer.choose(random, hash, &|index| list[index].in_flight.get(), &|index| {
+            !tried.has(&list[index])
+        })?;
         Some(list[chosen].clone())
     }
 
@@ -203,7 +229,9 @@ impl Cluster {
     pub fn sweep(&self, now: Tick) {
         let limit = u64::try_from(self.spec.timeouts.idle.as_millis()).unwrap_or(u64::MAX);
         for host in &self.hosts.borrow().list {
-            host.idle.borrow_mut().retain(|idle| now.saturating_sub(idle.since) < limit);
+            host.idle
+                .borrow_mut()
+                .retain(|idle| now.saturating_sub(idle.since) < limit);
         }
     }
 }
@@ -211,14 +239,23 @@ impl Cluster {
 impl Lease {
     /// The exchange ended in order and the origin keeps the connection: for the next one.
     pub fn give_back(self, net: &Net) {
-        let Self { wire, in_flight, born, .. } = self;
+        let Self {
+            wire,
+            in_flight,
+            born,
+            ..
+        } = self;
         if !wire.is_sound() || wire.has_unread() || wire.deadline.expired() {
             return;
         }
         wire.deadline.clear();
         let mut idle = in_flight.0.idle.borrow_mut();
         if idle.len() < IDLE_PER_HOST {
-            idle.push(Idle { wire, since: net.clock.now(), born });
+            idle.push(Idle {
+                wire,
+                since: net.clock.now(),
+                born,
+            });
         }
     }
 
@@ -228,7 +265,7 @@ impl Lease {
 }
 
 /// Counts an exchange on its host, also one that is abandoned or panics.
-pub struct InFlight(Rc<Host>);
+struct InFlight(Rc<Host>);
 
 impl InFlight {
     fn new(host: Rc<Host>) -> Self {
@@ -243,17 +280,23 @@ impl Drop for InFlight {
     }
 }
 
-/// Weights are multiplied by this before they are divided among a name's addresses.
-const WEIGHT_SCALE: u32 = 5040;
-
-fn authority(host: &str, port: u16) -> String {
-    let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
-    if port == 80 { host } else { format!("{host}:{port}") }
+fn greatest_common_divisor(a: u32, b: u32) -> u32 {
+    if b == 0 {
+        a
+    } else {
+        greatest_common_divisor(b, a % b)
+    }
 }
 
-/// FNV-1a of the address as text: the same on every shard, replica and build, so that a consistent hash sends
-/// a key to one place from all of them. Computed when hosts change, never per request.
-fn identity(address: &HostAddress) -> u64 {
-    let text = format!("{address:?}");
-    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+fn authority(host: &str, port: u16) -> String {
+    let host = if host.contains(':') {
+        format!("[{host}]")
+    } else {
+        host.to_owned()
+    };
+    if port == 80 {
+        host
+    } else {
+        format!("{host}:{port}")
+    }
 }
