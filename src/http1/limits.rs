@@ -1,3 +1,5 @@
+//! How much of a head is read before it is refused.
+
 /// What a peer's head may be at most. Numbers in bytes unless said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {

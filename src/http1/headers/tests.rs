@@ -58,7 +58,7 @@ fn every_known_name_is_known_in_any_case() {
         assert_eq!(Known::of(name.to_ascii_lowercase().as_bytes()), known);
         assert_eq!(Known::of(name.to_ascii_uppercase().as_bytes()), known);
         // One letter off
-        assert_eq!(Known::of(name[1..].as_bytes()), Known::Other);
+        assert_eq!(Known::of(&name.as_bytes()[1..]), Known::Other);
         assert_eq!(Known::of(format!("{name}s").as_bytes()), Known::Other);
         let last = format!("{}~", &name[..name.len() - 1]);
         assert_eq!(Known::of(last.as_bytes()), Known::Other);

@@ -535,7 +535,7 @@ fn names_that_look_like_others_are_refused() {
     ] {
         assert_eq!(kind_with(&format!("{name}: 5\r\n")), MALFORMED, "{name}");
         assert!(
-            response(&format!("HTTP/1.1 200 OK\r\n{name}: 5\r\n\r\n")).is_err(),
+            response(format!("HTTP/1.1 200 OK\r\n{name}: 5\r\n\r\n")).is_err(),
             "{name}"
         );
     }
