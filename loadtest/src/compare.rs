@@ -19,7 +19,7 @@ pub struct Options {
         value_enum,
         value_delimiter = ',',
         value_name = "LIST",
-        default_value = "ringway,nginx,haproxy,floor"
+        default_value = "ringway,nginx,nginx-bare,haproxy,floor"
     )]
     gateways: Vec<Kind>,
 
@@ -34,7 +34,7 @@ pub struct Options {
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=600))]
     seconds: u32,
 
-    /// Turns of 2 seconds: two minutes at most for the usual gateways
+    /// Turns of 3 seconds: about two minutes for the usual gateways
     #[arg(long, conflicts_with = "seconds")]
     quick: bool,
 
@@ -276,7 +276,7 @@ impl Peer {
     /// Whether `other` is this peer for `gateway`.
     fn is(self, other: &Gateway, gateway: &Gateway) -> bool {
         match self {
-            Peer::Nginx => *other == Gateway::Nginx,
+            Peer::Nginx => *other == Gateway::NGINX,
             Peer::Haproxy => *other == Gateway::Haproxy,
             Peer::Floor => matches!(other, Gateway::Floor { driver } if Some(*driver) == gateway.driver()),
         }
@@ -388,7 +388,7 @@ impl Report {
 
 const SCENARIO: &str = "small-keep-alive";
 const WARM_UP_SECONDS: u32 = 1;
-const QUICK_SECONDS: u32 = 2;
+const QUICK_SECONDS: u32 = 3;
 
 /// Above this share other work on the gateway's CPU (its caches, its clock) shows in the figures.
 const DISTURBED: f64 = 0.03;

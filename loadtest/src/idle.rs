@@ -179,7 +179,8 @@ impl Report {
         format!(
             "# {SCENARIO}\n\n{taken}, {cpu_model}, Linux {kernel}. Growth of resident memory from none to {connections} \
              keep-alive connections, each answered once and then idle for 2 s; all still answered afterwards. The \
-             kernel's own socket memory is not in it.\n\n{}",
+             kernel's own socket memory is not in it; what a gateway sets aside at start for connections to come \
+             is in its figure before.\n\n{}",
             report::table(&head, &rows)
         )
     }

@@ -23,7 +23,8 @@ impl Machine {
         Self {
             taken: utc(seconds),
             cpu_model: cpu_model(&cpus),
-            cpus: std::thread::available_parallelism().map_or(1, usize::from),
+            // Not what this thread may use: it is pinned by now.
+            cpus: cpus.lines().filter(|line| line.starts_with("processor")).count(),
             kernel: fs::read_to_string("/proc/sys/kernel/osrelease")
                 .unwrap_or_default()
                 .trim()

@@ -51,7 +51,7 @@ fn the_floor_of_a_gateway_is_the_relay_on_its_own_driver() {
         &Gateway::Floor {
             driver: Driver::Epoll
         },
-        &Gateway::Nginx
+        &Gateway::NGINX
     ));
 }
 
@@ -80,7 +80,7 @@ fn the_table_has_a_column_for_each_peer_that_took_part() {
     };
     let gateways = vec![
         measured(
-            Gateway::Nginx,
+            Gateway::NGINX,
             10.0,
             vec![Ratio {
                 to: "nginx",

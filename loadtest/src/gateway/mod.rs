@@ -21,7 +21,7 @@ use crate::sys::Signal;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Gateway {
     Ringway { program: PathBuf, driver: Driver },
-    Nginx,
+    Nginx { headers: nginx::Headers },
     Haproxy,
     Floor { driver: Driver },
 }
@@ -37,11 +37,16 @@ pub struct Place<'a> {
 }
 
 impl Gateway {
+    /// The one that others are held against.
+    pub const NGINX: Gateway = Gateway::Nginx {
+        headers: nginx::Headers::AsRingway,
+    };
+
     /// As it stands in tables.
     pub fn name(&self) -> String {
         match self {
             Gateway::Ringway { driver, .. } => format!("Ringway, {driver}"),
-            Gateway::Nginx => "nginx".into(),
+            Gateway::Nginx { headers } => headers.name().into(),
             Gateway::Haproxy => "HAProxy".into(),
             Gateway::Floor { driver } => format!("bare relay, {driver}"),
         }
@@ -50,7 +55,7 @@ impl Gateway {
     pub fn driver(&self) -> Option<Driver> {
         match self {
             Gateway::Ringway { driver, .. } | Gateway::Floor { driver } => Some(*driver),
-            Gateway::Nginx | Gateway::Haproxy => None,
+            Gateway::Nginx { .. } | Gateway::Haproxy => None,
         }
     }
 
@@ -58,7 +63,7 @@ impl Gateway {
     pub fn command(&self, place: Place<'_>) -> io::Result<Command> {
         match self {
             Gateway::Ringway { program, driver } => ringway::command(program, *driver, place),
-            Gateway::Nginx => nginx::command(place),
+            Gateway::Nginx { headers } => nginx::command(*headers, place),
             Gateway::Haproxy => haproxy::command(place),
             Gateway::Floor { driver } => floor::command(*driver, place),
         }
@@ -68,7 +73,7 @@ impl Gateway {
     pub fn version(&self) -> Outcome<String> {
         match self {
             Gateway::Ringway { program, .. } => ringway::version(program),
-            Gateway::Nginx => first_line(Command::new("nginx").arg("-v"), "apt-get install nginx"),
+            Gateway::Nginx { .. } => first_line(Command::new("nginx").arg("-v"), "apt-get install nginx"),
             Gateway::Haproxy => first_line(Command::new("haproxy").arg("-v"), "apt-get install haproxy"),
             Gateway::Floor { .. } => {
                 Ok(concat!("loadtest ", env!("CARGO_PKG_VERSION"), ", monoio 0.2").into())
@@ -80,7 +85,7 @@ impl Gateway {
     pub fn graceful_signal(&self) -> Option<Signal> {
         match self {
             Gateway::Ringway { .. } => Some(Signal::Term),
-            Gateway::Nginx => Some(Signal::Quit),
+            Gateway::Nginx { .. } => Some(Signal::Quit),
             Gateway::Haproxy => Some(Signal::Usr1),
             Gateway::Floor { .. } => None,
         }
@@ -102,7 +107,10 @@ pub struct Selection {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Kind {
     Ringway,
+    /// Adds the headers that Ringway adds
     Nginx,
+    /// Adds none: what those headers cost it
+    NginxBare,
     Haproxy,
     Floor,
 }
@@ -122,7 +130,10 @@ impl Selection {
         let mut gateways = Vec::new();
         for kind in kinds {
             match kind {
-                Kind::Nginx => gateways.push(Gateway::Nginx),
+                Kind::Nginx => gateways.push(Gateway::NGINX),
+                Kind::NginxBare => gateways.push(Gateway::Nginx {
+                    headers: nginx::Headers::Untouched,
+                }),
                 Kind::Haproxy => gateways.push(Gateway::Haproxy),
                 Kind::Floor => gateways.extend(drivers.iter().map(|&driver| Gateway::Floor { driver })),
                 Kind::Ringway => {
@@ -205,14 +216,29 @@ mod tests {
             ringway: Some(env::current_exe().expect("we run")),
             drivers: Some(vec![Driver::Epoll]),
         };
-        let kinds = [Kind::Ringway, Kind::Nginx, Kind::Haproxy, Kind::Floor];
+        let kinds = [
+            Kind::Ringway,
+            Kind::Nginx,
+            Kind::NginxBare,
+            Kind::Haproxy,
+            Kind::Floor,
+        ];
         let names: Vec<String> = selection
             .gateways(&kinds)
             .expect("epoll is everywhere")
             .iter()
             .map(Gateway::name)
             .collect();
-        assert_eq!(names, ["Ringway, epoll", "nginx", "HAProxy", "bare relay, epoll"]);
+        assert_eq!(
+            names,
+            [
+                "Ringway, epoll",
+                "nginx",
+                "nginx, no headers",
+                "HAProxy",
+                "bare relay, epoll"
+            ]
+        );
     }
 
     #[test]

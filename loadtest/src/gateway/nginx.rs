@@ -6,20 +6,53 @@ use std::process::Command;
 
 use super::Place;
 
-pub(super) fn command(place: Place<'_>) -> io::Result<Command> {
+/// What it does to a request's headers besides what proxying needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Headers {
+    /// Sets those that Ringway sets: the same work.
+    AsRingway,
+    /// None. `$request_id` alone draws 16 bytes from OpenSSL's generator for each request, so a ratio to the other
+    /// would be read as more than it is if this one were not in the table.
+    Untouched,
+}
+
+impl Headers {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Headers::AsRingway => "nginx",
+            Headers::Untouched => "nginx, no headers",
+        }
+    }
+}
+
+pub(super) fn command(headers: Headers, place: Place<'_>) -> io::Result<Command> {
     let Place {
         address,
         origin,
         folder,
         descriptors,
     } = place;
-    let scratch = folder.path("nginx");
+    let name = match headers {
+        Headers::AsRingway => "nginx",
+        Headers::Untouched => "nginx-bare",
+    };
+    let scratch = folder.path(name);
     std::fs::create_dir_all(&scratch)?;
     let scratch = scratch.display();
     let connections = descriptors.saturating_sub(100);
+    let set_headers = match headers {
+        Headers::AsRingway => format!(
+            "proxy_set_header Host {origin}; \
+             proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for; \
+             proxy_set_header X-Forwarded-Proto $scheme; \
+             proxy_set_header X-Forwarded-Host $http_host; \
+             proxy_set_header X-Request-Id $request_id;"
+        ),
+        Headers::Untouched => String::new(),
+    };
     // Requests per connection are limited to 1,000 by default, on both sides; the others have no such limit.
     let config = folder.write(
-        "nginx.conf",
+        &format!("{name}.conf"),
         &format!(
             r#"daemon off;
 worker_processes 1;
@@ -47,11 +80,7 @@ http {{
       proxy_pass http://origin;
       proxy_http_version 1.1;
       proxy_set_header Connection "";
-      proxy_set_header Host {origin};
-      proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
-      proxy_set_header X-Forwarded-Proto $scheme;
-      proxy_set_header X-Forwarded-Host $http_host;
-      proxy_set_header X-Request-Id $request_id;
+      {set_headers}
     }}
   }}
 }}
