@@ -69,9 +69,7 @@ async fn serve<'l>(
     }
     let request = &mut scratch.request;
     let bytes = head.filled();
-    if request.method_kind == Method::Options
-        && (request.path.of(bytes) == b"*" || request.max_forwards == Some(0))
-    {
+    if request.method_kind == Method::Options && (request.asterisk_form || request.max_forwards == Some(0)) {
         return options(connection, request, facts).await;
     }
     admit(request, bytes, live, &connection.shard)?;

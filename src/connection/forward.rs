@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     fault::{Fault, Kind, Phase, Retry, Side},
-    http1::{BodyDecoder, Framing, RequestHead, ResponseHead, Version, encode},
+    http1::{BodyDecoder, Framing, Method, RequestHead, ResponseHead, Version, encode},
     net::Buffer,
     relay::{self, Broken, Output, Transfer},
     reply, route,
@@ -131,7 +131,7 @@ async fn attempt_once(
         facts,
         version: request.version,
         keep_alive: request.keep_alive,
-        head: request.method_kind == crate::http1::Method::Head,
+        head: request.method_kind == Method::Head,
         upgrade: request.upgrade.map(|range| range.of(bytes)),
         idle: cluster.spec.timeouts.stream_idle,
     };
@@ -372,7 +372,14 @@ fn write_head(
         request_id,
         via: shard.pseudonym.as_bytes(),
         framing: request.framing,
-        max_forwards: request.max_forwards.map(|left| left.saturating_sub(1)),
+        max_forwards: request.max_forwards.map(|left| {
+            // Only OPTIONS (and TRACE, refused above) counts down (RFC 9110 §7.6.2).
+            if request.method_kind == Method::Options {
+                left.saturating_sub(1)
+            } else {
+                left
+            }
+        }),
         upgrade: request.upgrade.is_some(),
         expect_continue: false,
     };
