@@ -1,1 +1,178 @@
-//! admin
+//! The admin address: what an orchestrator asks about the process. Not for the public; its default is loopback.
+//!
+//! It runs on control, beside the shards, so that a gateway under full load still answers its probes.
+
+use axum::{
+    Json, Router,
+    extract::State,
+    http::StatusCode,
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use hyper::server::conn::http1;
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    service::TowerToHyperService,
+};
+use serde_json::json;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU8, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::{Semaphore, watch},
+    task::JoinSet,
+    time::{sleep, timeout},
+};
+
+/// Whether traffic should be sent here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Readiness {
+    Starting,
+    Ready,
+    /// Told to end: what is in flight is finished, new traffic should go elsewhere.
+    Draining,
+}
+
+/// What the pages are made from; written by whoever runs the process.
+pub struct AdminState {
+    readiness: AtomicU8,
+}
+
+impl AdminState {
+    /// Starting.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            readiness: AtomicU8::new(Readiness::Starting as u8),
+        }
+    }
+
+    pub fn set(&self, readiness: Readiness) {
+        self.readiness.store(readiness as u8, Relaxed);
+    }
+
+    pub fn readiness(&self) -> Readiness {
+        match self.readiness.load(Relaxed) {
+            STARTING => Readiness::Starting,
+            READY => Readiness::Ready,
+            _ => Readiness::Draining,
+        }
+    }
+}
+
+impl Default for AdminState {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Answers until `shutdown` says true (or its sender is gone), and gives what is being answered then a second.
+///
+/// Each connection serves one request within `CONNECTION_LIMIT`: a stranger who reaches this port can hold all
+/// connections only that long at a time, by opening them anew. A probe opens a new one each time anyway.
+pub async fn serve(listener: TcpListener, state: Arc<AdminState>, mut shutdown: watch::Receiver<bool>) {
+    let pages = pages(state);
+    let permits = Arc::new(Semaphore::new(CONNECTIONS));
+    let mut connections = JoinSet::new();
+    loop {
+        let accepted = tokio::select! {
+            // A connection past the cap waits in the kernel's queue: it may be a probe.
+            accepted = async {
+                let permit = permits.clone().acquire_owned().await;
+                (permit, listener.accept().await)
+            } => accepted,
+            Some(_) = connections.join_next() => continue,
+            _ = shutdown.wait_for(|stop| *stop) => break,
+        };
+        match accepted {
+            (Ok(permit), Ok((stream, _))) => {
+                let pages = pages.clone();
+                connections.spawn(async move {
+                    let _permit = permit;
+                    answer(stream, pages).await;
+                });
+            }
+            // Out of descriptors, most likely: they come back, and asking at once would only spin.
+            (_, Err(error)) => {
+                tracing::warn!(%error, "the admin address could not accept a connection");
+                sleep(ACCEPT_PAUSE).await;
+            }
+            (Err(_), _) => break,
+        }
+    }
+    drop(listener);
+    let _: Result<(), _> = timeout(LAST_ANSWERS, async {
+        while connections.join_next().await.is_some() {}
+    })
+    .await;
+}
+
+async fn answer(stream: TcpStream, pages: Router) {
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_LIMIT)
+        .keep_alive(false)
+        .max_buf_size(HEAD_BYTES)
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(pages));
+    // Whatever goes wrong is between hyper and a client of the admin address; there is nothing to do about it.
+    if let Ok(Err(error)) = timeout(CONNECTION_LIMIT, connection).await {
+        tracing::debug!(%error, "a connection to the admin address failed");
+    }
+}
+
+fn pages(state: Arc<AdminState>) -> Router {
+    Router::new()
+        .route("/livez", get(live))
+        .route("/readyz", get(ready))
+        .method_not_allowed_fallback(method_not_allowed)
+        .fallback(not_found)
+        .with_state(state)
+}
+
+/// Live as long as control can answer at all, draining included: a restart would only cut what drains.
+async fn live() -> Json<serde_json::Value> {
+    Json(json!({ "status": "live" }))
+}
+
+async fn ready(State(state): State<Arc<AdminState>>) -> Response {
+    let reason = match state.readiness() {
+        Readiness::Ready => return Json(json!({ "status": "ready" })).into_response(),
+        Readiness::Starting => "starting",
+        Readiness::Draining => "draining",
+    };
+    let body = Json(json!({ "status": "not ready", "reason": reason }));
+    (StatusCode::SERVICE_UNAVAILABLE, body).into_response()
+}
+
+async fn not_found() -> (StatusCode, Json<serde_json::Value>) {
+    (
+        StatusCode::NOT_FOUND,
+        Json(json!({ "error": "no such page; there are /livez and /readyz" })),
+    )
+}
+
+async fn method_not_allowed() -> (StatusCode, Json<serde_json::Value>) {
+    (
+        StatusCode::METHOD_NOT_ALLOWED,
+        Json(json!({ "error": "this page takes GET and HEAD" })),
+    )
+}
+
+const STARTING: u8 = Readiness::Starting as u8;
+const READY: u8 = Readiness::Ready as u8;
+
+const CONNECTIONS: usize = 128;
+const HEAD_BYTES: usize = 16 << 10;
+const HEAD_LIMIT: Duration = Duration::from_secs(5);
+const CONNECTION_LIMIT: Duration = Duration::from_secs(10);
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+const LAST_ANSWERS: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests;

@@ -7,13 +7,15 @@
 //! A full ring costs records, never time: the record is dropped and counted.
 
 use super::{
+    counters::Counter,
     labels::{KINDS, PHASES, SIDES},
     record::{Ended, Protocol, Record},
 };
 use rtrb::{Consumer, Producer, RingBuffer};
 use std::{
-    cell::{Cell, RefCell},
+    cell::RefCell,
     net::{IpAddr, Ipv6Addr, SocketAddr},
+    sync::Arc,
 };
 
 /// A queue of `capacity` bytes, at least one record's longest form. A record without long strings takes some
@@ -21,14 +23,16 @@ use std::{
 #[must_use]
 pub fn queue(capacity: usize) -> (RecordSender, RecordReceiver) {
     let (producer, consumer) = RingBuffer::new(capacity.max(LONGEST));
+    let dropped = Arc::new(Counter::default());
     (
         RecordSender {
             ring: RefCell::new((producer, Vec::with_capacity(LONGEST))),
-            dropped: Cell::new(0),
+            dropped: dropped.clone(),
         },
         RecordReceiver {
             ring: consumer,
             bytes: Vec::new(),
+            dropped,
         },
     )
 }
@@ -37,7 +41,7 @@ pub fn queue(capacity: usize) -> (RecordSender, RecordReceiver) {
 pub struct RecordSender {
     /// The ring, and the buffer a record is put together in.
     ring: RefCell<(Producer<u8>, Vec<u8>)>,
-    dropped: Cell<u64>,
+    dropped: Arc<Counter>,
 }
 
 impl RecordSender {
@@ -49,13 +53,9 @@ impl RecordSender {
         // All or nothing: what is in the ring is always whole records.
         let pushed = producer.push_entire_slice(bytes).is_ok();
         if !pushed {
-            self.dropped.set(self.dropped.get() + 1);
+            self.dropped.add(1);
         }
         pushed
-    }
-
-    pub fn dropped(&self) -> u64 {
-        self.dropped.get()
     }
 }
 
@@ -63,6 +63,7 @@ impl RecordSender {
 pub struct RecordReceiver {
     ring: Consumer<u8>,
     bytes: Vec<u8>,
+    dropped: Arc<Counter>,
 }
 
 impl RecordReceiver {
@@ -85,6 +86,11 @@ impl RecordReceiver {
         }
         debug_assert!(reader.0.is_empty(), "only whole records are in the ring");
         count
+    }
+
+    /// Records the shard had to drop so far.
+    pub fn dropped(&self) -> u64 {
+        self.dropped.get()
     }
 
     /// Whether the shard's end is gone; nothing more comes once it is and `drain` has been called after.

@@ -130,7 +130,7 @@ fn a_full_queue_drops_counts_and_recovers() {
     }
     assert!(pushed > 10);
     assert!(!sender.push(&sample()));
-    assert_eq!(sender.dropped(), 2);
+    assert_eq!(receiver.dropped(), 2);
     assert_eq!(receiver.drain(|seen| assert_eq!(*seen, sample())), pushed);
     assert!(sender.push(&sample()));
     assert_eq!(receiver.drain(|_| ()), 1);
