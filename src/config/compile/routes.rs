@@ -12,7 +12,7 @@ use super::{
     names::Index,
 };
 use crate::{
-    located::{Decode, Located, Origin, Problems},
+    located::{Decode, Located, Origin, Problems, Value},
     route,
 };
 use std::collections::HashMap;
@@ -256,7 +256,9 @@ fn destinations(
             path: path.map(path_text).unwrap_or_default(),
         })
     };
-    let before = problems.len();
+    // As written: elements that could not be read have been told and are left out.
+    let written_empty =
+        matches!(config.get("routes").map(|node| &node.value), Some(Value::List(items)) if items.is_empty());
     match policy {
         Policy::Route => {
             let config: RouteConfig = problems.within(CONFIG, |problems| Decode::decode(config, problems))?;
@@ -265,7 +267,7 @@ fn destinations(
         Policy::RouteWeighted => {
             let config: WeightedConfig =
                 problems.within(CONFIG, |problems| Decode::decode(config, problems))?;
-            if config.routes.is_empty() && problems.len() == before {
+            if written_empty {
                 problems.report_at(
                     &config.routes.origin,
                     &label,

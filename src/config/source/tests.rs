@@ -51,7 +51,11 @@ fn a_folder_gives_its_documents_by_name() {
     folder.write(".hidden.yaml", b"h");
     folder.write("notes.txt", b"n");
     folder.write("below/c.yaml", b"c");
-    let (sources, problems) = gathered(&[folder.0.clone()], &Environment::default(), Path::new("/"));
+    let (sources, problems) = gathered(
+        std::slice::from_ref(&folder.0),
+        &Environment::default(),
+        Path::new("/"),
+    );
     assert_eq!(texts(&sources), ["a", "b"]);
     assert!(problems.is_empty());
     assert_eq!(&*sources[0].name, folder.0.join("a.yaml").to_str().unwrap());
