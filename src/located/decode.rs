@@ -268,7 +268,7 @@ pub fn choose(node: &Node, words: &[&str], problems: &mut Problems) -> Option<us
 
 /// Declares a struct and the table of its fields:
 ///
-/// ```ignore
+/// ```text
 /// object! {
 ///     /// One upstream.
 ///     pub struct Endpoint {
