@@ -78,8 +78,6 @@ enum Command {
 #[derive(Debug, Args)]
 struct Sources {
     /// A file, or a folder whose .yaml and .yml files are read; may be given several times.
-    ///
-    /// The variable holds paths parted by colons.
     #[arg(
         long,
         short,
@@ -299,8 +297,8 @@ The smallest configuration, a gateway on port 8081 in front of one service:
       backend: { address: \"http://127.0.0.1:3000\" }";
 
 const SOURCES: &str = "\
-Without --config the documents come from the variable RINGWAY_CONFIG or FLEX_CONFIG (YAML text), else from
-these folders, all that exist:
+Without --config the documents come from the variable RINGWAY_CONFIG or FLEX_CONFIG (YAML text),
+else from these folders, all that exist:
   /etc/ringway/conf.d
   /usr/local/share/mulesoft/flex-gateway/conf.d
   /etc/mulesoft/flex-gateway/conf.d/custom";

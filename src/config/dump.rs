@@ -1,4 +1,4 @@
-//! The effective configuration as documents that would load to the same again.
+//! The effective configuration as documents that would load to the same again, hidden secrets apart.
 
 use super::{
     model::{Api, Model, Route, Service, Settings},
@@ -144,8 +144,8 @@ fn rule(rule: &Rule) -> Value {
     Value::Object(out)
 }
 
-/// A policy's configuration as written: `$NAME` stays the reference, never its value, and what stands under a
-/// secret's name is hidden even where it was written out.
+/// A policy's configuration, without what came from the environment or a secret file and without what stands
+/// under a secret's name.
 fn hidden(key: &str, node: &Node) -> Value {
     match &node.value {
         Located::Map(map) => map
@@ -157,8 +157,16 @@ fn hidden(key: &str, node: &Node) -> Value {
         Located::List(items) => items.iter().map(|item| hidden(key, item)).collect(),
         Located::Scalar(_) if node.is_null() => Value::Null,
         Located::Scalar(scalar) if scalar.style == Style::Substituted => json!(HIDDEN),
-        Located::Scalar(scalar) if is_secret(key) && !scalar.text.starts_with('$') => json!(HIDDEN),
-        Located::Scalar(scalar) => bare(&scalar.text, scalar.style).unwrap_or_else(|| json!(scalar.text)),
+        Located::Scalar(scalar) if is_secret(key) => json!(HIDDEN),
+        Located::Scalar(scalar) => {
+            // A dollar that was doubled has to be again.
+            let text = if scalar.text.starts_with('$') {
+                format!("${}", scalar.text)
+            } else {
+                scalar.text.clone()
+            };
+            bare(&scalar.text, scalar.style).unwrap_or(Value::String(text))
+        }
     }
 }
 

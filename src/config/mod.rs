@@ -27,6 +27,7 @@ use crate::{
     located::{Problem, Problems},
     shard::snapshot::Snapshot,
 };
+use environment::Variables;
 use model::Model;
 use resource::Resources;
 use source::Source;
@@ -118,8 +119,8 @@ fn model_of(sources: &[Source], environment: &Environment, mut problems: Problem
         for problem in documents.problems {
             problems.push(problem);
         }
-        for root in &documents.roots {
-            resources.add(root, source.is_registration(), &mut problems);
+        for root in documents.roots {
+            resources.add(root, source.is_registration(), environment, &mut problems);
         }
     }
     // An object whose own name is wrong is missing to all that refer to it, and so is one that is still to come.
@@ -135,7 +136,8 @@ fn model_of(sources: &[Source], environment: &Environment, mut problems: Problem
             )
         })
         .collect();
-    let model = compile::compile(resources, environment, complete, &mut problems);
+    let variables = Variables::read(environment, &mut problems);
+    let model = compile::compile(resources, &variables, complete, &mut problems);
     if problems.is_empty() {
         notes.extend(compile::notes(&model));
         return Ok((model, notes));

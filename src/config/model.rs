@@ -50,7 +50,7 @@ pub(super) struct Route {
     pub(super) written: Vec<Rule>,
     pub(super) rules: Vec<route::Rule>,
     pub(super) destinations: Vec<Destination>,
-    /// The policy's configuration as written, `$NAME` not replaced; None for an inline route without one.
+    /// The policy's configuration; None for an inline route without one.
     pub(super) config: Option<Node>,
 }
 

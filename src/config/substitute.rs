@@ -7,8 +7,37 @@ use super::environment::Environment;
 use crate::located::{Node, Problems, Scalar, Style, Value};
 use std::{fs, path::Path};
 
+/// Replaces in every policy configuration of a document.
+pub(super) fn substitute_policies(root: &mut Node, environment: &Environment, problems: &mut Problems) {
+    at(root, CONFIGURATIONS, environment, problems);
+}
+
+/// Follows a path of keys, `*` being any key or element.
+fn at(node: &mut Node, paths: &[&[&str]], environment: &Environment, problems: &mut Problems) {
+    for path in paths {
+        match (path, &mut node.value) {
+            ([], _) => substitute(node, environment, problems),
+            (["*", rest @ ..], Value::List(items)) => {
+                for (index, item) in items.iter_mut().enumerate() {
+                    problems.within_element(index, |problems| at(item, &[rest], environment, problems));
+                }
+            }
+            ([step, rest @ ..], Value::Map(map)) => {
+                for (key, item) in map
+                    .entries
+                    .iter_mut()
+                    .filter(|(key, _)| *step == "*" || key.value == *step)
+                {
+                    problems.within(key, |problems| at(item, &[rest], environment, problems));
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
 /// Replaces in every scalar below `node`; keys stay. Problems carry the path below the current one.
-pub(super) fn substitute(node: &mut Node, environment: &Environment, problems: &mut Problems) {
+fn substitute(node: &mut Node, environment: &Environment, problems: &mut Problems) {
     match &mut node.value {
         Value::List(items) => {
             for (index, item) in items.iter_mut().enumerate() {
@@ -23,7 +52,10 @@ pub(super) fn substitute(node: &mut Node, environment: &Environment, problems: &
         Value::Scalar(scalar) => match replacement(&scalar.text, environment) {
             Ok(Some(replaced)) => *scalar = replaced,
             Ok(None) => {}
-            Err(message) => problems.report(&node.origin, message),
+            Err(message) => {
+                scalar.style = Style::Refused;
+                problems.report(&node.origin, message);
+            }
         },
     }
 }
@@ -96,6 +128,13 @@ fn read_secret(path: &str) -> Result<String, String> {
     }
     Ok(text)
 }
+
+/// Where policies are configured: bindings, inline policies, inline routes.
+const CONFIGURATIONS: &[&[&str]] = &[
+    &["spec", "config"],
+    &["spec", "policies", "*", "config"],
+    &["spec", "services", "*", "routes", "*", "config"],
+];
 
 /// A bundle of certificates fits; a mistaken path to a log does not.
 const SECRET_BYTES: u64 = 1 << 20;

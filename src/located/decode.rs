@@ -126,16 +126,16 @@ impl<const MIN: i64, const MAX: i64> Decode for Bounded<MIN, MAX> {
 }
 
 impl<T: Decode> Decode for Vec<T> {
-    /// A list with an element that can't be read is not read: half a list is another configuration.
+    /// An element that can't be read is left out, so that the others are still checked. A list that lacks one
+    /// is never used: a problem was reported.
     fn decode(node: &Node, problems: &mut Problems) -> Option<Self> {
         let Value::List(items) = &node.value else {
             problems.report(&node.origin, format!("must be a list, not {}", node.describe()));
             return None;
         };
-        let values: Vec<_> = (items.iter().enumerate())
-            .map(|(index, item)| problems.within_element(index, |problems| T::decode(item, problems)))
-            .collect();
-        values.into_iter().collect()
+        let items = items.iter().enumerate().filter(|(_, item)| !item.is_refused());
+        let decode = |(index, item)| problems.within_element(index, |problems| T::decode(item, problems));
+        Some(items.filter_map(decode).collect())
     }
 
     fn schema(definitions: &mut Definitions) -> serde_json::Value {
@@ -143,20 +143,19 @@ impl<T: Decode> Decode for Vec<T> {
     }
 }
 
-/// A mapping with names of the user's choice, in the order of the source.
+/// A mapping with names of the user's choice, in the order of the source; what can't be read is left out.
 #[derive(Debug, Clone)]
 pub struct Entries<T>(pub Vec<(Located<String>, T)>);
 
 impl<T: Decode> Decode for Entries<T> {
     fn decode(node: &Node, problems: &mut Problems) -> Option<Self> {
         let map = mapping(node, problems)?;
-        let values: Vec<_> = (map.entries.iter())
-            .map(|(key, item)| {
-                let value = problems.within(key, |problems| T::decode(item, problems));
-                value.map(|value| (key.clone(), value))
-            })
-            .collect();
-        values.into_iter().collect::<Option<Vec<_>>>().map(Self)
+        let entries = map.entries.iter().filter(|(_, item)| !item.is_refused());
+        let values = entries.filter_map(|(key, item)| {
+            let value = problems.within(key, |problems| T::decode(item, problems));
+            value.map(|value| (key.clone(), value))
+        });
+        Some(Self(values.collect()))
     }
 
     fn schema(definitions: &mut Definitions) -> serde_json::Value {
@@ -203,7 +202,10 @@ impl<'n> Fields<'n> {
 
     /// Null is as good as absent.
     pub fn optional<T: Decode>(&self, key: &str, problems: &mut Problems) -> Option<T> {
-        let node = self.map.get(key).filter(|node| !node.is_null())?;
+        let node = self
+            .map
+            .get(key)
+            .filter(|node| !node.is_null() && !node.is_refused())?;
         problems.within(key, |problems| T::decode(node, problems))
     }
 
@@ -266,7 +268,7 @@ pub fn choose(node: &Node, words: &[&str], problems: &mut Problems) -> Option<us
 
 /// Declares a struct and the table of its fields:
 ///
-/// ```ignore
+/// ```text
 /// object! {
 ///     /// One upstream.
 ///     pub struct Endpoint {

@@ -87,6 +87,8 @@ pub enum Style {
     Quoted,
     /// Put in from the environment or a secret file: as `Plain`, but never null, and never shown again.
     Substituted,
+    /// Could not be replaced, which has been reported: readers pass over it in silence.
+    Refused,
 }
 
 /// Entries in the order of the source; keys are unique.
@@ -138,6 +140,11 @@ impl Node {
             if matches!(text.as_str(), "" | "~" | "null" | "Null" | "NULL"))
     }
 
+    /// A problem of it was reported already.
+    pub fn is_refused(&self) -> bool {
+        matches!(&self.value, Value::Scalar(scalar) if scalar.style == Style::Refused)
+    }
+
     /// What the value is, with its article, for "must be …, not …".
     pub fn describe(&self) -> String {
         match &self.value {
@@ -146,7 +153,7 @@ impl Node {
             Value::Scalar(_) if self.is_null() => "null".to_owned(),
             Value::Scalar(scalar) => match scalar.style {
                 // A substituted value may be a secret; a problem is printed and logged.
-                Style::Substituted => "the substituted value".to_owned(),
+                Style::Substituted | Style::Refused => "the substituted value".to_owned(),
                 Style::Quoted => format!("the text {:?}", shorten(&scalar.text)),
                 Style::Plain => format!("`{}`", shorten(&scalar.text)),
             },

@@ -101,6 +101,11 @@ impl Problems {
         self.list.push(problem);
     }
 
+    /// Whether anything was reported of this object.
+    pub fn concern(&self, object: &str) -> bool {
+        self.list.iter().any(|problem| problem.object == object)
+    }
+
     pub fn len(&self) -> usize {
         self.list.len()
     }

@@ -10,41 +10,30 @@ pub(super) use snapshot::build;
 
 use super::{
     catalogue,
-    environment::{Environment, Variables},
+    environment::Variables,
     model::{Api, Model, Service},
     resource::{ApiSpec, CheckedService, Object, Resources},
 };
 use crate::located::Problems;
 use names::{Index, check_unique};
 
-/// What the checks across objects share.
-struct Context<'a> {
-    environment: &'a Environment,
-    /// False when part of a source could not be read: a name that is missing may stand there.
-    complete: bool,
-}
-
-/// The model is only to be used if no problem was reported, now or before.
+/// The model is only to be used if no problem was reported, now or before. `complete` is false when part of a
+/// source could not be read: a name that is missing may stand there.
 pub(super) fn compile(
     mut resources: Resources,
-    environment: &Environment,
+    variables: &Variables,
     complete: bool,
     problems: &mut Problems,
 ) -> Model {
-    let context = Context {
-        environment,
-        complete,
-    };
-    let variables = Variables::read(environment, problems);
     check_unique(&resources, problems);
-    let settings = settings::compile(&resources.configurations, &variables, problems);
+    let settings = settings::compile(&resources.configurations, variables, problems);
 
     let mut services: Vec<_> = std::mem::take(&mut resources.services)
         .into_iter()
         .map(standalone)
         .collect();
     let written = services.len();
-    let inline = routes::inline(&resources.apis, &mut services, &context, problems);
+    let inline = routes::inline(&resources.apis, &mut services, problems);
     // Without the inline ones: their names are made up, and nobody's to refer to.
     let service_index = Index::new("Service", services[..written].iter().map(|service| &service.id));
     let api_index = Index::new("ApiInstance", resources.apis.iter().map(|api| &api.id));
@@ -56,7 +45,7 @@ pub(super) fn compile(
             &resources.apis,
             &api_index,
             &service_index,
-            &context,
+            complete,
             problems,
         );
         if let Some(api) = api {
@@ -81,7 +70,7 @@ pub(super) fn compile(
         routes.extend(bound.into_iter().flatten());
         let label = object.label();
         let Some(spec) = object.spec else { continue };
-        if routes.is_empty() && none_meant && complete {
+        if routes.is_empty() && none_meant && complete && !problems.concern(&label) {
             let message = "has no route: give it `services`, or bind the policy `route` to it";
             problems.report_at(&object.origin, &label, "spec", message);
         }
@@ -145,9 +134,5 @@ fn check_inline_policies(api: &Object<ApiSpec>, problems: &mut Problems) {
             &format!("spec.policies[{index}].policyRef.name"),
             message,
         );
-        let rules = policy.rules.as_deref().unwrap_or_default();
-        for rule in rules {
-            rule.compile(&api.label(), problems);
-        }
     }
 }

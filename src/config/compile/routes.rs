@@ -8,13 +8,11 @@ use super::{
             ApiSpec, BindingSpec, DestinationPath, DestinationRef, Id, InlineRouteConfig, InlineService,
             NAME_RULE, Name, Object, RouteConfig, Rule, TargetKind, WeightedConfig,
         },
-        substitute::substitute,
     },
-    Context,
     names::Index,
 };
 use crate::{
-    located::{Decode, Located, Node, Origin, Problems},
+    located::{Decode, Located, Origin, Problems, Value},
     route,
 };
 use std::collections::HashMap;
@@ -24,7 +22,6 @@ use std::collections::HashMap;
 pub(super) fn inline(
     apis: &[Object<ApiSpec>],
     services: &mut Vec<Service>,
-    context: &Context<'_>,
     problems: &mut Problems,
 ) -> Vec<Vec<Route>> {
     let mut all = Vec::with_capacity(apis.len());
@@ -52,7 +49,7 @@ pub(super) fn inline(
                 );
                 problems.report_at(&key.origin, &api.label(), &path, message);
             }
-            routes.extend(inline_routes(api, key, service, &id, index, context, problems));
+            routes.extend(inline_routes(api, key, service, &id, index, problems));
             services.push(Service {
                 id,
                 origin: key.origin.clone(),
@@ -70,7 +67,6 @@ fn inline_routes(
     service: &InlineService,
     id: &Id,
     index: usize,
-    context: &Context<'_>,
     problems: &mut Problems,
 ) -> Vec<Route> {
     let route = |number: usize, written: Vec<Rule>, rules, path: String, config| Route {
@@ -95,16 +91,14 @@ fn inline_routes(
         let place = format!("spec.services.{}.routes[{position}].config", key.value);
         let config = inline.config.as_ref();
         let decoded = config.and_then(|config| {
-            problems.within(&place, |problems| {
-                decode_config::<InlineRouteConfig>(config, context, problems)
-            })
+            problems.within(&place, |problems| InlineRouteConfig::decode(config, problems))
         });
         let path = decoded
             .and_then(|config| config.destination_path)
             .map(path_text)
             .unwrap_or_default();
         let written = inline.rules.clone().unwrap_or_default();
-        let rules = compile_rules(&written, &api.label(), problems);
+        let rules = compiled(&written);
         routes.push(route(position + 1, written, rules, path, inline.config.clone()));
     }
     routes
@@ -117,7 +111,7 @@ pub(super) fn bound(
     apis: &[Object<ApiSpec>],
     api_index: &Index<'_>,
     service_index: &Index<'_>,
-    context: &Context<'_>,
+    complete: bool,
     problems: &mut Problems,
 ) -> (Option<usize>, Option<Route>) {
     let Some(spec) = &binding.spec else {
@@ -131,9 +125,9 @@ pub(super) fn bound(
             problems.report_at(&spec.policy.name.origin, &label, "spec.policyRef.name", message)
         })
         .ok();
-    let target = target(binding, spec, api_index, service_index, context, problems);
+    let target = target(binding, spec, api_index, service_index, complete, problems);
     let written = spec.rules.clone().unwrap_or_default();
-    let rules = compile_rules(&written, &label, problems);
+    let rules = compiled(&written);
     let Some(policy) = policy else {
         return (target, None);
     };
@@ -148,7 +142,7 @@ pub(super) fn bound(
     } else if let Some(api) = target {
         check_style(&apis[api], spec, &label, problems);
     }
-    let destinations = destinations(policy, binding, spec, service_index, context, problems);
+    let destinations = destinations(policy, binding, spec, service_index, complete, problems);
     let Some(destinations) = destinations.filter(|_| problems.len() == before) else {
         return (target, None);
     };
@@ -170,7 +164,7 @@ fn target(
     spec: &BindingSpec,
     api_index: &Index<'_>,
     service_index: &Index<'_>,
-    context: &Context<'_>,
+    complete: bool,
     problems: &mut Problems,
 ) -> Option<usize> {
     let target = &spec.target;
@@ -205,7 +199,7 @@ fn target(
         .map_or(binding.id.namespace.as_str(), |name| name.as_str());
     let id = Id::new(namespace, name.as_str());
     let found = index.find(&id);
-    if found.is_none() && context.complete {
+    if found.is_none() && complete {
         problems.report_at(&name.origin, &label, "spec.targetRef.name", index.missing(&id));
     }
     found.filter(|_| kind == TargetKind::ApiInstance)
@@ -228,7 +222,7 @@ fn destinations(
     binding: &Object<BindingSpec>,
     spec: &BindingSpec,
     service_index: &Index<'_>,
-    context: &Context<'_>,
+    complete: bool,
     problems: &mut Problems,
 ) -> Option<Vec<Destination>> {
     let label = binding.label();
@@ -248,7 +242,7 @@ fn destinations(
             .map_or(binding.id.namespace.as_str(), |name| name.as_str());
         let id = Id::new(namespace, reference.name.as_str());
         let found = service_index.find(&id);
-        if found.is_none() && context.complete {
+        if found.is_none() && complete {
             problems.report_at(
                 &reference.name.origin,
                 &label,
@@ -262,16 +256,18 @@ fn destinations(
             path: path.map(path_text).unwrap_or_default(),
         })
     };
+    // As written: elements that could not be read have been told and are left out.
+    let written_empty =
+        matches!(config.get("routes").map(|node| &node.value), Some(Value::List(items)) if items.is_empty());
     match policy {
         Policy::Route => {
-            let config: RouteConfig =
-                problems.within(CONFIG, |problems| decode_config(config, context, problems))?;
+            let config: RouteConfig = problems.within(CONFIG, |problems| Decode::decode(config, problems))?;
             resolve(&config.destination, CONFIG, 1, config.destination_path, problems).map(|one| vec![one])
         }
         Policy::RouteWeighted => {
             let config: WeightedConfig =
-                problems.within(CONFIG, |problems| decode_config(config, context, problems))?;
-            if config.routes.is_empty() {
+                problems.within(CONFIG, |problems| Decode::decode(config, problems))?;
+            if written_empty {
                 problems.report_at(
                     &config.routes.origin,
                     &label,
@@ -298,23 +294,8 @@ fn destinations(
     }
 }
 
-/// Substitutes, then decodes; not the latter where the former failed, as it would tell of the same again.
-fn decode_config<T: Decode>(written: &Node, context: &Context<'_>, problems: &mut Problems) -> Option<T> {
-    let mut config = written.clone();
-    let before = problems.len();
-    substitute(&mut config, context.environment, problems);
-    if problems.len() > before {
-        None
-    } else {
-        T::decode(&config, problems)
-    }
-}
-
-fn compile_rules(written: &[Rule], label: &str, problems: &mut Problems) -> Vec<route::Rule> {
-    written
-        .iter()
-        .filter_map(|rule| rule.compile(label, problems))
-        .collect()
+fn compiled(written: &[Rule]) -> Vec<route::Rule> {
+    written.iter().filter_map(Rule::take).collect()
 }
 
 fn path_text(path: DestinationPath) -> String {

@@ -131,10 +131,7 @@ fn apply_limits(
     limits.head.target_bytes = limits.head.target_bytes.min(limits.head.head_bytes);
     count(spec.connections.as_ref(), &mut limits.connections);
     limits.body_bytes = spec.body_bytes.as_ref().map(|bytes| bytes.unsigned());
-    limits.connections_per_client = spec
-        .connections_per_client
-        .as_ref()
-        .map(|count| bounded_u32(count));
+    limits.connections_per_client = spec.connections_per_client.as_ref().map(bounded_u32);
     seconds(spec.head_timeout.as_ref(), &mut limits.head_timeout);
     seconds(spec.keep_alive_idle.as_ref(), &mut limits.keep_alive_idle);
     seconds(spec.body_idle.as_ref(), &mut limits.body_idle);

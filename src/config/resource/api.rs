@@ -71,6 +71,7 @@ pub(crate) struct InlineService {
 
 impl Decode for InlineService {
     fn decode(node: &Node, problems: &mut Problems) -> Option<Self> {
+        let before = problems.len();
         let spec = InlineServiceSpec::decode(node, problems)?;
         let InlineServiceSpec {
             address,
@@ -85,7 +86,7 @@ impl Decode for InlineService {
             load_balancing,
             preserve_host,
         };
-        let upstream = Upstream::check(&service, node, problems)?;
+        let upstream = Upstream::check(&service, node, before, problems)?;
         Some(Self {
             upstream,
             routes: routes.unwrap_or_default(),

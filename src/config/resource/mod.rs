@@ -20,7 +20,7 @@ pub(crate) use name::{DestinationPath, NAME_RULE, Name};
 pub(crate) use rule::Rule;
 pub(crate) use service::{BalancePolicy, CheckedService, Upstream};
 
-use super::yaml;
+use super::{environment::Environment, substitute::substitute_policies, yaml};
 use crate::located::{Decode, Entries, Located, Node, Origin, Problems};
 use crate::{choice, object};
 use std::fmt;
@@ -131,10 +131,16 @@ pub(crate) struct Resources {
 impl Resources {
     /// Decodes one document. In a registration file (`registration`) what isn't one of the gateway's own kinds
     /// is ignored, whatever it is.
-    pub(crate) fn add(&mut self, root: &Node, registration: bool, problems: &mut Problems) {
-        problems.set_object(yaml::label(root));
+    pub(crate) fn add(
+        &mut self,
+        mut root: Node,
+        registration: bool,
+        environment: &Environment,
+        problems: &mut Problems,
+    ) {
+        problems.set_object(yaml::label(&root));
         let kind = root.get("kind").and_then(Node::text);
-        if is_platform_connection(root) || registration && !kind.is_some_and(is_own_kind) {
+        if is_platform_connection(&root) || registration && !kind.is_some_and(is_own_kind) {
             self.registrations.push(root.origin.clone());
             return;
         }
@@ -148,6 +154,8 @@ impl Resources {
             });
             return;
         }
+        substitute_policies(&mut root, environment, problems);
+        let root = &root;
         let envelope = Envelope::decode(root, problems);
         // The spec's problems are told even where the envelope has its own.
         let mut silent = Problems::default();

@@ -4,6 +4,7 @@ use crate::{
     located::{Decode, Entries, Located, Node, Origin, Problems, schema::Definitions},
     object, route,
 };
+use std::{cell::Cell, fmt, rc::Rc};
 
 object! {
     /// Anchored regular expressions that must all match; what is left out matches everything.
@@ -19,69 +20,84 @@ object! {
     }
 }
 
-/// A rule and where it stands, which its compilation's problems name.
-#[derive(Debug, Clone)]
+/// A rule as written, and compiled.
+#[derive(Clone)]
 pub(crate) struct Rule {
     pub(crate) spec: RuleSpec,
-    origin: Origin,
-    path: String,
+    /// Compiling is the dear part of a load, so it is done once, where its problems have their place; whoever
+    /// builds the snapshot takes it out.
+    compiled: Rc<Cell<Option<route::Rule>>>,
 }
 
 impl Rule {
-    pub(crate) fn compile(&self, object: &str, problems: &mut Problems) -> Option<route::Rule> {
-        let headers = self.spec.headers.as_ref().map_or(&[][..], |headers| &headers.0);
-        let source = route::RuleSource {
-            path: self.spec.path.as_ref().map(|text| text.as_str()),
-            methods: self.spec.methods.as_ref().map(|text| text.as_str()),
-            host: self.spec.host.as_ref().map(|text| text.as_str()),
-            headers: headers
-                .iter()
-                .map(|(name, text)| (name.as_str(), text.as_str()))
-                .collect(),
-        };
-        let errors = match route::Rule::compile(&source) {
-            Ok(rule) => return Some(rule),
-            Err(errors) => errors,
-        };
-        for error in errors {
-            let (key, origin) = match &error.field {
-                route::RuleField::Path => (
-                    "path".to_owned(),
-                    self.spec.path.as_ref().map(|text| &text.origin),
-                ),
-                route::RuleField::Methods => (
-                    "methods".to_owned(),
-                    self.spec.methods.as_ref().map(|text| &text.origin),
-                ),
-                route::RuleField::Host => (
-                    "host".to_owned(),
-                    self.spec.host.as_ref().map(|text| &text.origin),
-                ),
-                route::RuleField::Header(name) => {
-                    let found = headers
-                        .iter()
-                        .find(|(written, _)| written.eq_ignore_ascii_case(name));
-                    (format!("headers.{name}"), found.map(|(_, text)| &text.origin))
-                }
-            };
-            let path = format!("{}.{key}", self.path);
-            problems.report_at(origin.unwrap_or(&self.origin), object, &path, error.message);
-        }
-        None
+    /// None when it was taken before.
+    pub(crate) fn take(&self) -> Option<route::Rule> {
+        self.compiled.take()
+    }
+}
+
+impl fmt::Debug for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.spec, f)
     }
 }
 
 impl Decode for Rule {
     fn decode(node: &Node, problems: &mut Problems) -> Option<Self> {
+        let before = problems.len();
         let spec = RuleSpec::decode(node, problems)?;
+        let rule = compile(&spec, &node.origin, problems);
+        // A part that could not be read was left out of what was compiled.
+        let compiled = rule.filter(|_| problems.len() == before)?;
         Some(Self {
             spec,
-            origin: node.origin.clone(),
-            path: problems.path().to_owned(),
+            compiled: Rc::new(Cell::new(Some(compiled))),
         })
     }
 
     fn schema(definitions: &mut Definitions) -> serde_json::Value {
         RuleSpec::schema(definitions)
     }
+}
+
+fn compile(spec: &RuleSpec, origin: &Origin, problems: &mut Problems) -> Option<route::Rule> {
+    let headers = spec.headers.as_ref().map_or(&[][..], |headers| &headers.0);
+    let source = route::RuleSource {
+        path: text(spec.path.as_ref()),
+        methods: text(spec.methods.as_ref()),
+        host: text(spec.host.as_ref()),
+        headers: headers
+            .iter()
+            .map(|(name, text)| (name.as_str(), text.as_str()))
+            .collect(),
+    };
+    let errors = match route::Rule::compile(&source) {
+        Ok(rule) => return Some(rule),
+        Err(errors) => errors,
+    };
+    for error in errors {
+        let (key, place) = match &error.field {
+            route::RuleField::Path => ("path".to_owned(), place(spec.path.as_ref())),
+            route::RuleField::Methods => ("methods".to_owned(), place(spec.methods.as_ref())),
+            route::RuleField::Host => ("host".to_owned(), place(spec.host.as_ref())),
+            route::RuleField::Header(name) => {
+                let found = headers
+                    .iter()
+                    .find(|(written, _)| written.eq_ignore_ascii_case(name));
+                (format!("headers.{name}"), found.map(|(_, text)| &text.origin))
+            }
+        };
+        problems.within(&key, |problems| {
+            problems.report(place.unwrap_or(origin), error.message)
+        });
+    }
+    None
+}
+
+fn place(written: Option<&Located<String>>) -> Option<&Origin> {
+    written.map(|text| &text.origin)
+}
+
+fn text(written: Option<&Located<String>>) -> Option<&str> {
+    written.map(|text| text.as_str())
 }

@@ -119,8 +119,13 @@ pub(crate) struct Upstream {
 }
 
 impl Upstream {
-    /// `node` is what `spec` was read from, for problems of the whole.
-    pub(crate) fn check(spec: &ServiceSpec, node: &Node, problems: &mut Problems) -> Option<Self> {
+    /// `node` is what `spec` was read from; `before` how many problems there were before that.
+    pub(crate) fn check(
+        spec: &ServiceSpec,
+        node: &Node,
+        before: usize,
+        problems: &mut Problems,
+    ) -> Option<Self> {
         let endpoints = match (&spec.address, &spec.endpoints) {
             (Some(address), None) => vec![(address.value.clone(), 1)],
             (None, Some(endpoints)) if endpoints.is_empty() => {
@@ -138,8 +143,7 @@ impl Upstream {
                 return None;
             }
             (None, None) => {
-                // Written but wrong has been told.
-                if node.get("address").is_none() && node.get("endpoints").is_none() {
+                if problems.len() == before {
                     problems.report(&node.origin, "`address` or `endpoints` is required");
                 }
                 return None;
@@ -164,8 +168,9 @@ pub(crate) struct CheckedService(pub(crate) Upstream);
 
 impl Decode for CheckedService {
     fn decode(node: &Node, problems: &mut Problems) -> Option<Self> {
+        let before = problems.len();
         let spec = ServiceSpec::decode(node, problems)?;
-        Upstream::check(&spec, node, problems).map(Self)
+        Upstream::check(&spec, node, before, problems).map(Self)
     }
 
     fn schema(definitions: &mut Definitions) -> serde_json::Value {
