@@ -85,13 +85,31 @@ pub struct Fault {
 
 impl Fault {
     pub const fn client(kind: Kind, phase: Phase, detail: &'static str) -> Self {
-        Self { side: Side::Client, kind, phase, retry: Retry::Never, detail }
+        Self {
+            side: Side::Client,
+            kind,
+            phase,
+            retry: Retry::Never,
+            detail,
+        }
     }
     pub const fn upstream(kind: Kind, phase: Phase, detail: &'static str) -> Self {
-        Self { side: Side::Upstream, kind, phase, retry: Retry::Never, detail }
+        Self {
+            side: Side::Upstream,
+            kind,
+            phase,
+            retry: Retry::Never,
+            detail,
+        }
     }
     pub const fn gateway(kind: Kind, phase: Phase, detail: &'static str) -> Self {
-        Self { side: Side::Gateway, kind, phase, retry: Retry::Never, detail }
+        Self {
+            side: Side::Gateway,
+            kind,
+            phase,
+            retry: Retry::Never,
+            detail,
+        }
     }
     #[must_use]
     pub const fn retry(mut self, retry: Retry) -> Self {

@@ -11,6 +11,10 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { head_bytes: 60 * 1024, target_bytes: 16 * 1024, headers: 200 }
+        Self {
+            head_bytes: 60 * 1024,
+            target_bytes: 16 * 1024,
+            headers: 200,
+        }
     }
 }

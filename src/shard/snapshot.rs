@@ -93,7 +93,11 @@ pub struct Runtime {
 
 impl Default for Runtime {
     fn default() -> Self {
-        Self { shards: None, driver: DriverChoice::Auto, pin: true }
+        Self {
+            shards: None,
+            driver: DriverChoice::Auto,
+            pin: true,
+        }
     }
 }
 
@@ -107,6 +111,9 @@ pub struct Shutdown {
 
 impl Default for Shutdown {
     fn default() -> Self {
-        Self { drain: Duration::from_secs(25), delay: Duration::ZERO }
+        Self {
+            drain: Duration::from_secs(25),
+            delay: Duration::ZERO,
+        }
     }
 }

@@ -27,8 +27,13 @@ pub struct EndpointSpec {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum EndpointAddress {
     /// A name or an IP literal (no brackets), resolved off the data path when it is a name.
-    Tcp { host: String, port: u16 },
-    Unix { path: std::path::PathBuf },
+    Tcp {
+        host: String,
+        port: u16,
+    },
+    Unix {
+        path: std::path::PathBuf,
+    },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
