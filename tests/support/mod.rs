@@ -18,7 +18,7 @@ pub mod wire;
 pub use client::Client;
 pub use gate::Gate;
 pub use gateway::{Driver, Gateway, Outcome};
-pub use message::{Framing, Request, Response};
+pub use message::{Framing, Response};
 pub use origin::{Origin, Peer};
 pub use wire::{Broken, Wire};
 

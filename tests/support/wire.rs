@@ -25,8 +25,6 @@ pub enum Broken {
 pub struct Wire {
     socket: Socket,
     buffer: Vec<u8>,
-    /// The peer reset the connection instead of closing it.
-    reset: bool,
 }
 
 impl Wire {
@@ -36,16 +34,11 @@ impl Wire {
         Self {
             socket,
             buffer: Vec::new(),
-            reset: false,
-        }
+            }
     }
 
     pub fn socket(&self) -> &Socket {
         &self.socket
-    }
-
-    pub fn was_reset(&self) -> bool {
-        self.reset
     }
 
     pub fn try_send(&mut self, bytes: &[u8]) -> std::io::Result<()> {
@@ -74,10 +67,8 @@ impl Wire {
                 Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
                     Err(Broken::TimedOut)
                 }
-                Err(_) => {
-                    self.reset = true;
-                    Ok(0)
-                }
+                // A reset ends the stream like a close; what came before it was kept.
+                Err(_) => Ok(0),
             };
         }
     }
