@@ -35,7 +35,9 @@ pub enum Kind {
     HeadTooLarge,
     /// → 413
     BodyTooLarge,
-    /// A transfer coding or method we do not implement → 501
+    /// CONNECT and TRACE → 405
+    MethodNotAllowed,
+    /// A transfer coding we do not implement → 501
     NotImplemented,
     /// HTTP version other than 1.0 and 1.1 → 505
     VersionNotSupported,

@@ -23,6 +23,7 @@ pub mod shard;
 
 // Control plane.
 pub mod admin;
+pub mod cli;
 pub mod config;
 pub mod control;
 pub mod server;

@@ -1,1 +1,173 @@
-//! connection
+//! One client connection: exchanges one after another until one says it is the last.
+
+mod exchange;
+mod forward;
+mod linger;
+mod respond;
+
+use crate::{
+    http1::HeadScanner,
+    listener::Permit,
+    net::{self, Accepted, Wire},
+    runtime,
+    shard::Shard,
+};
+use std::{io::Write, net::SocketAddr, rc::Rc, time::Duration};
+
+/// A connection that waits costs this future and little else (a test bounds it): no buffer, no head, and the
+/// exchange itself lives in the shard's slab.
+pub struct Connection {
+    shard: Rc<Shard>,
+    wire: Wire,
+    client: SocketAddr,
+    /// The client's address as `X-Forwarded-For` wants it, written once per connection.
+    client_text: AddressText,
+    /// Index of the listener it came by.
+    listener: usize,
+    scanner: HeadScanner,
+}
+
+/// What becomes of the connection after an exchange.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum After {
+    KeepAlive,
+    /// Close; nothing unread can destroy what was sent.
+    Close,
+    /// Close once the client has had the chance to read the reply: it may still be sending.
+    Linger,
+    /// Close with a reset: the one sign of a close-delimited body that was cut.
+    Reset,
+}
+
+/// Starts a task for an accepted connection.
+pub fn spawn(shard: &Rc<Shard>, accepted: Accepted, listener: usize, permit: Permit) {
+    let shard = shard.clone();
+    shard.connection_opened();
+    runtime::spawn(async move {
+        let open = Open {
+            shard,
+            _permit: permit,
+        };
+        if runtime::catch_panic(serve(open.shard.clone(), accepted, listener))
+            .await
+            .is_err()
+        {
+            // The panic hook has logged where; this connection is gone, the others go on.
+            open.shard.counters.panics.add(1);
+        }
+    });
+}
+
+/// Counts the connection until its task ends, however it ends.
+struct Open {
+    shard: Rc<Shard>,
+    _permit: Permit,
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.shard.connection_closed();
+    }
+}
+
+async fn serve(shard: Rc<Shard>, accepted: Accepted, listener: usize) {
+    let Ok(wire) = Wire::new(&shard.net, accepted.descriptor) else {
+        return;
+    };
+    let client_text = AddressText::new(accepted.client);
+    let exchanges = shard.exchanges.clone();
+    let mut connection = Connection {
+        shard,
+        wire,
+        client: accepted.client,
+        client_text,
+        listener,
+        scanner: HeadScanner::default(),
+    };
+    let mut first = true;
+    loop {
+        if !connection.wire.has_unread() && !connection.wait(first).await {
+            return;
+        }
+        first = false;
+        match exchanges.hold(exchange::run(&mut connection)).await {
+            After::KeepAlive => {}
+            After::Close => return,
+            After::Linger => return linger::linger(&connection.shard.net, &connection.wire).await,
+            After::Reset => return net::reset_on_close(connection.wire.socket().descriptor()),
+        }
+    }
+}
+
+impl Connection {
+    /// Waits for the first byte of a request, holding nothing. False: the connection ended or was idle too long.
+    async fn wait(&mut self, first: bool) -> bool {
+        let limits = self.shard.live().snapshot.limits;
+        // A new connection must speak as soon as its head is due; one that has proved itself may idle.
+        let idle = if first {
+            limits.head_timeout
+        } else {
+            limits.keep_alive_idle
+        };
+        self.wire.deadline.set(self.shard.net.clock.now() + millis(idle));
+        let ready = self.wire.reader().readable().await.is_ok() && !self.wire.deadline.expired();
+        self.shard.net.clock.refresh();
+        ready
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX / 2)
+}
+
+/// An IP address as text, in place: the longest IPv6 form is 45 bytes.
+struct AddressText {
+    bytes: [u8; 46],
+    length: u8,
+}
+
+impl AddressText {
+    fn new(client: SocketAddr) -> Self {
+        let mut text = Self {
+            bytes: [0; 46],
+            length: 0,
+        };
+        let mut rest = &mut text.bytes[..];
+        // The room suffices for every address, so the write cannot fail.
+        let _ = write!(rest, "{}", client.ip());
+        let left = rest.len();
+        text.length = (text.bytes.len() - left) as u8;
+        text
+    }
+
+    fn as_bytes(&self) -> &[u8] {
+        &self.bytes[..usize::from(self.length)]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_address_fits() {
+        for text in [
+            "1.2.3.4",
+            "255.255.255.255",
+            "::1",
+            "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
+        ] {
+            let client = SocketAddr::new(text.parse().expect("an address"), 1);
+            assert_eq!(AddressText::new(client).as_bytes(), text.as_bytes());
+        }
+    }
+
+    #[test]
+    fn a_waiting_connection_is_small() {
+        fn size_of_future<A, F: Future>(_: impl Fn(Rc<Shard>, Accepted, A) -> F) -> usize {
+            size_of::<F>()
+        }
+        let size = size_of_future(|shard, accepted, listener: usize| serve(shard, accepted, listener));
+        assert!(size <= 1024, "{size} bytes");
+    }
+}

@@ -1,3 +1,5 @@
+//! How much of a head is read before it is refused.
+
 /// What a peer's head may be at most. Numbers in bytes unless said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
@@ -5,7 +7,7 @@ pub struct Limits {
     pub head_bytes: usize,
     /// The request target alone → 414.
     pub target_bytes: usize,
-    /// Header lines in one head, a count → 431.
+    /// Header lines in one head, a count → 431. Up to 256 cost no allocation, more cost one per head.
     pub headers: usize,
 }
 

@@ -1,1 +1,38 @@
-//! net
+//! Sockets with what belongs to them: owned buffers, deadlines, options. Leaves; nothing here knows HTTP.
+
+mod buffers;
+mod deadline;
+mod listen;
+mod slab;
+mod wire;
+
+pub use buffers::{Buffer, Buffers, LARGE, SMALL};
+pub use deadline::{Deadline, Deadlines, SWEEP};
+pub use listen::{
+    Accepted, accept, bind, connect, connect_result, connect_unix, is_stale, raise_descriptor_limit,
+    refuse_new_connections, reset_on_close, send_now, shut, shut_write,
+};
+pub use slab::{Slab, Slot};
+pub use wire::{Reader, Wire, WriteError, Writer};
+
+use crate::{clock::Clock, runtime::Driver};
+use std::rc::Rc;
+
+/// What everything that does I/O on one shard shares. Passed by reference, never global.
+pub struct Net {
+    pub driver: Driver,
+    pub clock: Clock,
+    pub buffers: Buffers,
+    pub deadlines: Rc<Deadlines>,
+}
+
+impl Net {
+    pub fn new(driver: Driver, clock: Clock) -> Self {
+        Self {
+            driver,
+            clock,
+            buffers: Buffers::default(),
+            deadlines: Rc::default(),
+        }
+    }
+}

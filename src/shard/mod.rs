@@ -1,3 +1,140 @@
-//! What one shard owns.
+//! What one shard owns: a thread, pinned, with everything a request needs on it. Shared by its tasks through
+//! `Rc<Shard>`; nothing here is locked, because nothing here is shared with another thread.
 
+mod inbox;
+mod live;
+mod run;
 pub mod snapshot;
+
+pub use inbox::{Inbox, Message, Outbox, inbox};
+pub use live::Live;
+pub use run::{Start, run};
+
+use crate::{
+    clock::Clock,
+    http1,
+    listener::Admission,
+    net::{Net, Slab},
+    observe::{counters::Counters, queue::RecordSender},
+    route,
+    runtime::Driver,
+};
+use snapshot::Snapshot;
+use std::{
+    cell::{Cell, RefCell},
+    rc::Rc,
+    sync::Arc,
+};
+
+pub struct Shard {
+    pub net: Net,
+    pub counters: Arc<Counters>,
+    pub admission: Arc<Admission>,
+    /// Futures of exchanges live here, not in the connections that wait.
+    pub exchanges: Rc<Slab>,
+    /// How this process names itself in `Via`; the same on all shards, another in every process, so that a
+    /// request that comes back is known.
+    pub pseudonym: Arc<str>,
+    live: RefCell<Rc<Live>>,
+    /// None: nobody wants records.
+    pub records: Option<RecordSender>,
+    scratches: RefCell<Vec<Box<Scratch>>>,
+    draining: Cell<bool>,
+    open: Cell<u32>,
+    random: Cell<u64>,
+}
+
+/// What an exchange writes into while it runs; recycled, so that a warm shard parses and routes without
+/// allocating.
+#[derive(Default)]
+pub struct Scratch {
+    pub request: http1::RequestHead,
+    pub response: http1::ResponseHead,
+    pub route: route::Scratch,
+    pub target: Vec<u8>,
+    /// Given to requests that bring none: 32 hexadecimal digits.
+    pub request_id: [u8; 32],
+}
+
+/// Scratches kept for reuse; one exchange uses one.
+const KEPT_SCRATCHES: usize = 256;
+
+/// What the start gives every shard.
+pub struct Parts {
+    pub driver: Driver,
+    pub snapshot: Arc<Snapshot>,
+    pub counters: Arc<Counters>,
+    pub admission: Arc<Admission>,
+    pub records: Option<RecordSender>,
+    pub pseudonym: Arc<str>,
+    /// Any number that differs between shards and processes.
+    pub seed: u64,
+}
+
+impl Shard {
+    pub fn new(parts: Parts) -> Rc<Self> {
+        Rc::new(Self {
+            net: Net::new(parts.driver, Clock::new()),
+            counters: parts.counters,
+            admission: parts.admission,
+            exchanges: Rc::default(),
+            pseudonym: parts.pseudonym,
+            live: RefCell::new(Rc::new(Live::new(parts.snapshot))),
+            records: parts.records,
+            scratches: RefCell::default(),
+            draining: Cell::new(false),
+            open: Cell::new(0),
+            random: Cell::new(parts.seed | 1),
+        })
+    }
+
+    /// The configuration in force. An exchange takes it once and keeps it to its end.
+    pub fn live(&self) -> Rc<Live> {
+        self.live.borrow().clone()
+    }
+
+    pub fn draining(&self) -> bool {
+        self.draining.get()
+    }
+
+    pub fn begin_drain(&self) {
+        self.draining.set(true);
+    }
+
+    /// Connections open on this shard.
+    pub fn open(&self) -> u32 {
+        self.open.get()
+    }
+
+    pub fn connection_opened(&self) {
+        self.open.set(self.open.get() + 1);
+        self.counters.connections_accepted.add(1);
+        self.counters.connections_open.add(1);
+    }
+
+    pub fn connection_closed(&self) {
+        self.open.set(self.open.get() - 1);
+        self.counters.connections_open.subtract(1);
+    }
+
+    /// xorshift64*: for balancing and request ids, which need to differ, not to be secret.
+    pub fn random(&self) -> u64 {
+        let mut x = self.random.get();
+        x ^= x >> 12;
+        x ^= x << 25;
+        x ^= x >> 27;
+        self.random.set(x);
+        x.wrapping_mul(0x2545_f491_4f6c_dd1d)
+    }
+
+    pub fn take_scratch(&self) -> Box<Scratch> {
+        self.scratches.borrow_mut().pop().unwrap_or_default()
+    }
+
+    pub fn give_scratch(&self, scratch: Box<Scratch>) {
+        let mut kept = self.scratches.borrow_mut();
+        if kept.len() < KEPT_SCRATCHES {
+            kept.push(scratch);
+        }
+    }
+}

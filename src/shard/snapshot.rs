@@ -1,5 +1,6 @@
 //! The whole configuration as the data plane uses it: immutable, shared by all shards, replaced as one.
 
+pub use crate::runtime::DriverChoice;
 use crate::{http1, observe::access_log, route, upstream::cluster};
 use std::{net::SocketAddr, time::Duration};
 
@@ -72,14 +73,6 @@ impl Default for Limits {
             tunnel_idle: Duration::from_secs(300),
         }
     }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum DriverChoice {
-    #[default]
-    Auto,
-    IoUring,
-    Epoll,
 }
 
 /// What only a restart changes.

@@ -1,4 +1,11 @@
-//! Upstreams: which endpoint, and a connection to it.
+//! Upstreams: which endpoint, and a connection to it. Everything here belongs to one shard.
 
 pub mod balance;
 pub mod cluster;
+mod connect;
+mod host;
+mod pool;
+
+pub use connect::open;
+pub use host::{Host, HostAddress};
+pub use pool::{Cluster, Lease, TRIES, Tried};

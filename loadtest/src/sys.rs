@@ -1,0 +1,177 @@
+//! The few system calls the standard library has no name for. The only file here with `unsafe`.
+
+use std::io;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+/// A signal to a gateway: each has its own way of asking for a graceful end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Signal {
+    Term,
+    Quit,
+    Usr1,
+    Kill,
+}
+
+/// Sends `signal` to one process, which must be a child of ours that has not been waited for: only then is it
+/// certain that the number still names it.
+pub fn signal(process: u32, signal: Signal) -> io::Result<()> {
+    let number = match signal {
+        Signal::Term => libc::SIGTERM,
+        Signal::Quit => libc::SIGQUIT,
+        Signal::Usr1 => libc::SIGUSR1,
+        Signal::Kill => libc::SIGKILL,
+    };
+    let process = libc::pid_t::try_from(process).map_err(io::Error::other)?;
+    // SAFETY: kill(2) touches no memory of ours.
+    check(unsafe { libc::kill(process, number) })
+}
+
+/// Raises the soft descriptor limit to the hard one, for us and what we start. Returns the limit in force.
+pub fn raise_descriptor_limit() -> io::Result<u64> {
+    let mut limit = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+    // SAFETY: `limit` is a live rlimit the kernel fills.
+    check(unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) })?;
+    limit.rlim_cur = limit.rlim_max;
+    // SAFETY: `limit` is an initialised rlimit the kernel reads.
+    check(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) })?;
+    Ok(limit.rlim_cur)
+}
+
+/// Pins the calling thread, and what it starts from now on, to one CPU.
+pub fn pin(cpu: usize) -> io::Result<()> {
+    let set = one_cpu(cpu)?;
+    set_affinity(&set)
+}
+
+/// The CPUs the calling thread may run on.
+pub fn allowed_cpus() -> io::Result<Vec<usize>> {
+    let mut set = empty_set();
+    // SAFETY: 0 is the calling thread; `set` is a live cpu_set_t of the size given.
+    check(unsafe { libc::sched_getaffinity(0, size_of::<libc::cpu_set_t>(), &raw mut set) })?;
+    // SAFETY: each index is below CPU_SETSIZE, the number of bits in the set.
+    Ok((0..CPUS_MAX)
+        .filter(|&cpu| unsafe { libc::CPU_ISSET(cpu, &set) })
+        .collect())
+}
+
+/// Has `command` run pinned to `cpu`, and end with us even when we are killed and clean nothing up. SIGTERM and not
+/// SIGKILL, because a master process (nginx) must still take its workers along.
+pub fn bind_to_us(command: &mut Command, cpu: usize) -> io::Result<()> {
+    let set = one_cpu(cpu)?;
+    let parent = std::process::id();
+    let prepare = move || {
+        set_affinity(&set)?;
+        // SAFETY: prctl(PR_SET_PDEATHSIG) takes a signal number and touches no memory.
+        check(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGTERM) })?;
+        // A parent that died between fork and prctl sends nothing any more.
+        if std::os::unix::process::parent_id() != parent {
+            return Err(io::Error::from_raw_os_error(libc::ESRCH));
+        }
+        Ok(())
+    };
+    // SAFETY: between fork and exec `prepare` makes three system calls and allocates nothing (an io::Error from an
+    // error number is a plain value).
+    unsafe { command.pre_exec(prepare) };
+    Ok(())
+}
+
+/// Clock ticks per second: the unit of `/proc/PID/stat`.
+pub fn ticks_per_second() -> f64 {
+    // SAFETY: sysconf(3) takes a name and touches no memory of ours.
+    let ticks = unsafe { libc::sysconf(libc::_SC_CLK_TCK) };
+    // Linux has answered 100 on every architecture but Alpha and old Itanium for twenty years.
+    if ticks > 0 { ticks as f64 } else { 100.0 }
+}
+
+fn one_cpu(cpu: usize) -> io::Result<libc::cpu_set_t> {
+    if cpu >= CPUS_MAX {
+        return Err(io::Error::other(format!(
+            "CPU {cpu} is past the {CPUS_MAX} that can be named"
+        )));
+    }
+    let mut set = empty_set();
+    // SAFETY: the index was checked against the number of bits in the set.
+    unsafe { libc::CPU_SET(cpu, &mut set) };
+    Ok(set)
+}
+
+fn empty_set() -> libc::cpu_set_t {
+    // SAFETY: cpu_set_t is an array of integers, for which all bits zero is the empty set.
+    unsafe { std::mem::zeroed() }
+}
+
+fn set_affinity(set: &libc::cpu_set_t) -> io::Result<()> {
+    // SAFETY: 0 is the calling thread; `set` is a live cpu_set_t of the size given.
+    check(unsafe { libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), std::ptr::from_ref(set)) })
+}
+
+fn check(result: libc::c_int) -> io::Result<()> {
+    if result == -1 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(())
+    }
+}
+
+const CPUS_MAX: usize = libc::CPU_SETSIZE as usize;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pinned_thread_is_allowed_that_cpu_alone() {
+        // A thread of its own: the test harness's threads keep their mask.
+        std::thread::spawn(|| {
+            let cpu = *allowed_cpus()
+                .expect("the mask can be read")
+                .last()
+                .expect("a CPU to run on");
+            pin(cpu).expect("a CPU of the mask can be pinned to");
+            assert_eq!(allowed_cpus().expect("the mask can be read"), [cpu]);
+        })
+        .join()
+        .expect("the thread ends well");
+    }
+
+    #[test]
+    fn a_cpu_past_the_set_is_refused() {
+        assert!(pin(CPUS_MAX).is_err());
+    }
+
+    #[test]
+    fn the_descriptor_limit_ends_at_the_hard_limit() {
+        let first = raise_descriptor_limit().expect("the limit can be raised");
+        assert_eq!(
+            first,
+            raise_descriptor_limit().expect("raising again changes nothing")
+        );
+        assert!(first >= 256);
+    }
+
+    #[test]
+    fn a_bound_child_is_pinned_and_signals_reach_it() {
+        use std::os::unix::process::ExitStatusExt;
+        let cpu = allowed_cpus().expect("the mask can be read")[0];
+        let mut command = Command::new("sleep");
+        command.arg("60");
+        bind_to_us(&mut command, cpu).expect("the CPU exists");
+        let mut child = command.spawn().expect("sleep is there");
+        let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).expect("it runs");
+        assert!(
+            status.contains(&format!("Cpus_allowed_list:\t{cpu}\n")),
+            "{status}"
+        );
+        signal(child.id(), Signal::Term).expect("it is ours");
+        assert_eq!(child.wait().expect("it ends").signal(), Some(libc::SIGTERM));
+    }
+
+    #[test]
+    fn the_clock_ticks() {
+        assert!(ticks_per_second() >= 100.0);
+    }
+}

@@ -1,0 +1,153 @@
+//! Documents → model → snapshot, or every problem.
+
+mod addresses;
+mod names;
+mod routes;
+mod settings;
+mod snapshot;
+
+pub(super) use snapshot::build;
+
+use super::{
+    catalogue,
+    environment::{Environment, Variables},
+    model::{Api, Model, Service},
+    resource::{ApiSpec, CheckedService, Object, Resources},
+};
+use crate::located::Problems;
+use names::{Index, check_unique};
+
+/// What the checks across objects share.
+struct Context<'a> {
+    environment: &'a Environment,
+    /// False when part of a source could not be read: a name that is missing may stand there.
+    complete: bool,
+}
+
+/// The model is only to be used if no problem was reported, now or before.
+pub(super) fn compile(
+    mut resources: Resources,
+    environment: &Environment,
+    complete: bool,
+    problems: &mut Problems,
+) -> Model {
+    let context = Context {
+        environment,
+        complete,
+    };
+    let variables = Variables::read(environment, problems);
+    check_unique(&resources, problems);
+    let settings = settings::compile(&resources.configurations, &variables, problems);
+
+    let mut services: Vec<_> = std::mem::take(&mut resources.services)
+        .into_iter()
+        .map(standalone)
+        .collect();
+    let written = services.len();
+    let inline = routes::inline(&resources.apis, &mut services, &context, problems);
+    // Without the inline ones: their names are made up, and nobody's to refer to.
+    let service_index = Index::new("Service", services[..written].iter().map(|service| &service.id));
+    let api_index = Index::new("ApiInstance", resources.apis.iter().map(|api| &api.id));
+
+    let mut bound: Vec<Vec<_>> = resources.apis.iter().map(|_| Vec::new()).collect();
+    for binding in &resources.bindings {
+        let (api, route) = routes::bound(
+            binding,
+            &resources.apis,
+            &api_index,
+            &service_index,
+            &context,
+            problems,
+        );
+        if let Some(api) = api {
+            bound[api].push(route);
+        }
+    }
+    for api in &resources.apis {
+        check_inline_policies(api, problems);
+    }
+
+    let mut model = Model {
+        apis: Vec::new(),
+        services,
+        settings,
+    };
+    for ((object, inline), mut bound) in resources.apis.into_iter().zip(inline).zip(bound) {
+        // A binding that went wrong was still meant for it.
+        let none_meant = bound.is_empty();
+        // Stable: equal orders keep the order of the files.
+        bound.sort_by_key(|route| route.as_ref().map(|route| route.order));
+        let mut routes = inline;
+        routes.extend(bound.into_iter().flatten());
+        let label = object.label();
+        let Some(spec) = object.spec else { continue };
+        if routes.is_empty() && none_meant && complete {
+            let message = "has no route: give it `services`, or bind the policy `route` to it";
+            problems.report_at(&object.origin, &label, "spec", message);
+        }
+        model.apis.push(Api {
+            id: object.id,
+            labels: object.labels,
+            socket: spec.address.socket,
+            base_path: spec.address.base_path.clone(),
+            origin: spec.address.origin.clone(),
+            routes,
+        });
+    }
+    addresses::check(&model.apis, problems);
+    model
+}
+
+/// What would surprise but isn't wrong.
+pub(super) fn notes(model: &Model) -> Vec<String> {
+    let mut notes = Vec::new();
+    if model.apis.is_empty() {
+        notes.push("no ApiInstance is configured: nothing is served".to_owned());
+    }
+    for api in &model.apis {
+        let catch_all = api.routes.iter().position(|route| route.written.is_empty());
+        if let Some(position) = catch_all.filter(|position| position + 1 < api.routes.len()) {
+            let shadowed = api.routes.len() - position - 1;
+            notes.push(format!(
+                "{}: ApiInstance/{}: the route {} takes every request; {shadowed} after it never get one",
+                api.origin, api.id.name, api.routes[position].id.name
+            ));
+        }
+    }
+    notes
+}
+
+fn standalone(object: Object<CheckedService>) -> Service {
+    Service {
+        id: object.id,
+        origin: object.origin,
+        upstream: object.spec.map(|spec| spec.0),
+    }
+}
+
+/// Routes are no inline policies: their order among the services' own routes would be anybody's guess.
+fn check_inline_policies(api: &Object<ApiSpec>, problems: &mut Problems) {
+    let policies = api.spec.as_ref().and_then(|spec| spec.policies.as_ref());
+    for (index, policy) in policies.into_iter().flatten().enumerate() {
+        let name = &policy.policy.name;
+        let message = catalogue::find(name).map_or_else(
+            |message| message,
+            |_| {
+                format!(
+                    "`{}` is not an inline policy: write services.<name>.routes, or a PolicyBinding",
+                    name.value
+                )
+            },
+        );
+        problems.report_at(
+            &name.origin,
+            &api.label(),
+            &format!("spec.policies[{index}].policyRef.name"),
+            message,
+        );
+        let rules = policy.rules.as_deref().unwrap_or_default();
+        for rule in rules {
+            rule.compile(&api.label(), problems);
+        }
+    }
+}

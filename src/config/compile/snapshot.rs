@@ -1,0 +1,120 @@
+//! Model → what the data plane uses.
+
+use super::super::{
+    model::{Api, Model, Service, Settings},
+    resource::{BalancePolicy, Upstream},
+};
+use crate::{
+    route,
+    shard::snapshot::{self, Forward, Listener, Snapshot},
+    upstream::{balance, cluster},
+};
+use std::net::SocketAddr;
+
+/// Only for a model without problems. Services that no route leads to make no cluster: nothing would use their
+/// names' addresses.
+pub(in crate::config) fn build(model: Model) -> Snapshot {
+    let Model {
+        apis,
+        services,
+        settings,
+    } = model;
+    let mut used = vec![false; services.len()];
+    for destination in apis
+        .iter()
+        .flat_map(|api| &api.routes)
+        .flat_map(|route| &route.destinations)
+    {
+        used[destination.service] = true;
+    }
+    let mut clusters = Vec::new();
+    let cluster_ids: Vec<_> = (services.iter().zip(&used))
+        .map(|(service, used)| {
+            let id = clusters.len();
+            if let Some(upstream) = service.upstream.as_ref().filter(|_| *used) {
+                clusters.push(cluster_spec(service, upstream, &settings));
+            }
+            id
+        })
+        .collect();
+    let mut addresses: Vec<(SocketAddr, Vec<route::Api<snapshot::Api, Forward>>)> = Vec::new();
+    for api in apis {
+        let socket = api.socket;
+        let api = route_api(api, &cluster_ids);
+        match addresses.iter_mut().find(|(address, _)| *address == socket) {
+            Some((_, apis)) => apis.push(api),
+            None => addresses.push((socket, vec![api])),
+        }
+    }
+    let listeners = addresses
+        .into_iter()
+        .map(|(address, apis)| Listener {
+            address,
+            routes: route::Table::new(apis),
+        })
+        .collect();
+    Snapshot {
+        listeners,
+        clusters,
+        limits: settings.limits,
+        runtime: settings.runtime,
+        shutdown: settings.shutdown,
+        access_log: settings.access_log,
+    }
+}
+
+fn route_api(api: Api, cluster_ids: &[usize]) -> route::Api<snapshot::Api, Forward> {
+    let routes = (api.routes.into_iter())
+        .map(|route| {
+            let destinations = (route.destinations.into_iter())
+                .map(|destination| snapshot::Destination {
+                    cluster: cluster_ids[destination.service],
+                    weight: destination.weight,
+                    destination_path: destination.path,
+                })
+                .collect();
+            route::Route {
+                rules: route.rules,
+                payload: Forward { destinations },
+            }
+        })
+        .collect();
+    route::Api {
+        base_path: api.base_path,
+        payload: snapshot::Api {
+            name: api.id.to_string(),
+        },
+        routes,
+    }
+}
+
+fn cluster_spec(service: &Service, upstream: &Upstream, settings: &Settings) -> cluster::Spec {
+    let endpoints = (upstream.endpoints.iter())
+        .map(|(address, weight)| cluster::EndpointSpec {
+            address: address.0.clone(),
+            weight: *weight,
+        })
+        .collect();
+    cluster::Spec {
+        name: service.id.to_string(),
+        endpoints,
+        balance: balance_policy(upstream),
+        preserve_host: upstream.preserve_host.unwrap_or(settings.preserve_host),
+        timeouts: settings.timeouts,
+    }
+}
+
+fn balance_policy(upstream: &Upstream) -> balance::Policy {
+    let hash_on = upstream.load_balancing.hash_on.as_deref();
+    match upstream.load_balancing.policy {
+        BalancePolicy::RoundRobin => balance::Policy::RoundRobin,
+        BalancePolicy::LeastRequest => balance::Policy::LeastRequest,
+        BalancePolicy::Random => balance::Policy::Random,
+        BalancePolicy::ConsistentHash => balance::Policy::ConsistentHash(match hash_on {
+            Some(name) if name != CLIENT_ADDRESS => balance::HashOn::Header(name.to_owned()),
+            _ => balance::HashOn::ClientAddress,
+        }),
+    }
+}
+
+const CLIENT_ADDRESS: &str = "client-address";

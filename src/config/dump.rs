@@ -1,0 +1,243 @@
+//! The effective configuration as documents that would load to the same again.
+
+use super::{
+    model::{Api, Model, Route, Service, Settings},
+    resource::{Id, Rule, UpstreamAddress},
+};
+use crate::{
+    located::{Node, Style, Value as Located},
+    shard::snapshot::DriverChoice,
+};
+use serde_json::{Map, Value, json};
+use std::time::Duration;
+
+/// How [`super::dump`] writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Format {
+    /// Documents parted by `---`.
+    #[default]
+    Yaml,
+    /// One array.
+    Json,
+}
+
+pub(super) fn write(model: &Model, format: Format) -> String {
+    let documents = documents(model);
+    match format {
+        Format::Json => format!("{:#}\n", Value::Array(documents)),
+        // The values are JSON's, each of which YAML can say.
+        Format::Yaml => serde_yaml::to_string_multiple(&documents).unwrap_or_default(),
+    }
+}
+
+fn documents(model: &Model) -> Vec<Value> {
+    let mut documents = Vec::new();
+    for api in &model.apis {
+        documents.push(document("ApiInstance", &api.id, &api.labels, api_spec(api)));
+    }
+    for service in &model.services {
+        documents.push(document(
+            "Service",
+            &service.id,
+            &[],
+            service_spec(service, &model.settings),
+        ));
+    }
+    for api in &model.apis {
+        for route in &api.routes {
+            documents.push(document(
+                "PolicyBinding",
+                &route.id,
+                &[],
+                binding_spec(api, route, model),
+            ));
+        }
+    }
+    for (subject, spec) in subjects(&model.settings) {
+        let id = Id::new(
+            super::resource::DEFAULT_NAMESPACE,
+            &format!("effective-{}", subject.to_lowercase()),
+        );
+        documents.push(document("Configuration", &id, &[], json!({ subject: spec })));
+    }
+    documents
+}
+
+fn document(kind: &str, id: &Id, labels: &[(String, String)], spec: Value) -> Value {
+    let mut metadata = json!({ "name": id.name, "namespace": id.namespace });
+    if !labels.is_empty() {
+        metadata["labels"] = labels
+            .iter()
+            .map(|(key, value)| (key.clone(), json!(value)))
+            .collect::<Map<_, _>>()
+            .into();
+    }
+    json!({ "apiVersion": "ringway/v1", "kind": kind, "metadata": metadata, "spec": spec })
+}
+
+fn api_spec(api: &Api) -> Value {
+    json!({ "address": format!("http://{}{}", api.socket, api.base_path) })
+}
+
+fn service_spec(service: &Service, settings: &Settings) -> Value {
+    let Some(upstream) = &service.upstream else {
+        return Value::Null;
+    };
+    let endpoints: Vec<_> = (upstream.endpoints.iter())
+        .map(|(address, weight)| json!({ "address": UpstreamAddress::text(&address.0), "weight": weight }))
+        .collect();
+    let mut balancing = json!({ "policy": upstream.load_balancing.policy.word() });
+    if let Some(hash_on) = &upstream.load_balancing.hash_on {
+        balancing["hashOn"] = json!(hash_on);
+    }
+    json!({
+        "endpoints": endpoints,
+        "loadBalancing": balancing,
+        "preserveHost": upstream.preserve_host.unwrap_or(settings.preserve_host),
+    })
+}
+
+fn binding_spec(api: &Api, route: &Route, model: &Model) -> Value {
+    let mut config = route
+        .config
+        .as_ref()
+        .map_or_else(|| json!({}), |config| hidden("", config));
+    if !config.is_object() {
+        config = json!({});
+    }
+    if config.get("destinationRef").is_none() && config.get("routes").is_none() {
+        // An inline route: its destination is where it stood.
+        let service = &model.services[route.destinations[0].service].id;
+        config["destinationRef"] = json!({ "name": service.name, "namespace": service.namespace });
+    }
+    let mut spec = json!({
+        "targetRef": { "kind": "ApiInstance", "name": api.id.name, "namespace": api.id.namespace },
+        "policyRef": { "name": if route.weighted { "route-weighted" } else { "route" } },
+        "config": config,
+        "order": route.order,
+    });
+    if !route.written.is_empty() {
+        spec["rules"] = route.written.iter().map(rule).collect();
+    }
+    spec
+}
+
+fn rule(rule: &Rule) -> Value {
+    let spec = &rule.spec;
+    let mut out = Map::new();
+    for (key, text) in [
+        ("path", &spec.path),
+        ("methods", &spec.methods),
+        ("host", &spec.host),
+    ] {
+        if let Some(text) = text {
+            out.insert(key.to_owned(), json!(text.value));
+        }
+    }
+    if let Some(headers) = &spec.headers {
+        let headers = headers
+            .0
+            .iter()
+            .map(|(name, text)| (name.value.clone(), json!(text.value)));
+        out.insert("headers".to_owned(), Value::Object(headers.collect()));
+    }
+    Value::Object(out)
+}
+
+/// A policy's configuration as written: `$NAME` stays the reference, never its value, and what stands under a
+/// secret's name is hidden even where it was written out.
+fn hidden(key: &str, node: &Node) -> Value {
+    match &node.value {
+        Located::Map(map) => map
+            .entries
+            .iter()
+            .map(|(key, node)| (key.value.clone(), hidden(key, node)))
+            .collect::<Map<_, _>>()
+            .into(),
+        Located::List(items) => items.iter().map(|item| hidden(key, item)).collect(),
+        Located::Scalar(_) if node.is_null() => Value::Null,
+        Located::Scalar(scalar) if scalar.style == Style::Substituted => json!(HIDDEN),
+        Located::Scalar(scalar) if is_secret(key) && !scalar.text.starts_with('$') => json!(HIDDEN),
+        Located::Scalar(scalar) => bare(&scalar.text, scalar.style).unwrap_or_else(|| json!(scalar.text)),
+    }
+}
+
+/// Numbers and truth values as such, so that what reads the dump finds their types.
+fn bare(text: &str, style: Style) -> Option<Value> {
+    match (style, text) {
+        (Style::Plain, "true") => Some(json!(true)),
+        (Style::Plain, "false") => Some(json!(false)),
+        (Style::Plain, text) => text
+            .parse::<i64>()
+            .ok()
+            .filter(|number| number.to_string() == text)
+            .map(Value::from),
+        _ => None,
+    }
+}
+
+fn is_secret(key: &str) -> bool {
+    let key = key.to_lowercase();
+    ["password", "secret", "key", "token"]
+        .iter()
+        .any(|word| key.contains(word))
+}
+
+fn subjects(settings: &Settings) -> Vec<(&'static str, Value)> {
+    let seconds = |duration: Duration| duration.as_secs();
+    let (limits, timeouts) = (&settings.limits, &settings.timeouts);
+    let mut written = json!({
+        "headBytes": limits.head.head_bytes,
+        "targetBytes": limits.head.target_bytes,
+        "headerCount": limits.head.headers,
+        "connections": limits.connections,
+        "headTimeoutSeconds": seconds(limits.head_timeout),
+        "keepAliveIdleSeconds": seconds(limits.keep_alive_idle),
+        "bodyIdleSeconds": seconds(limits.body_idle),
+        "tunnelIdleSeconds": seconds(limits.tunnel_idle),
+        "connectTimeoutSeconds": seconds(timeouts.connect),
+    });
+    if let Some(bytes) = limits.body_bytes {
+        written["bodyBytes"] = json!(bytes);
+    }
+    if let Some(count) = limits.connections_per_client {
+        written["connectionsPerClient"] = json!(count);
+    }
+    let mut runtime = json!({ "driver": driver(settings.runtime.driver), "pinning": settings.runtime.pin });
+    if let Some(shards) = settings.runtime.shards {
+        runtime["shards"] = json!(shards);
+    }
+    let mut subjects = vec![
+        ("limits", written),
+        ("runtime", runtime),
+        (
+            "timeouts",
+            json!({
+                "upstreamConnectionIdleSeconds": seconds(timeouts.idle),
+                "upstreamResponseSeconds": seconds(timeouts.response),
+                "streamIdleSeconds": seconds(timeouts.stream_idle),
+            }),
+        ),
+        (
+            "shutdown",
+            json!({
+                "drainSeconds": seconds(settings.shutdown.drain),
+                "delaySeconds": seconds(settings.shutdown.delay),
+            }),
+        ),
+    ];
+    if let Some(log) = &settings.access_log {
+        subjects.push(("accessLog", json!({ "path": log.path, "format": "json" })));
+    }
+    subjects
+}
+
+fn driver(choice: DriverChoice) -> &'static str {
+    match choice {
+        DriverChoice::Auto => "auto",
+        DriverChoice::IoUring => "io_uring",
+        DriverChoice::Epoll => "epoll",
+    }
+}
+
+const HIDDEN: &str = "***";

@@ -1,0 +1,83 @@
+//! The resource model: what all documents together say, every reference resolved, inline parts written out.
+//! `dump` prints it; the snapshot is made from it.
+
+use super::resource::{Id, Rule, Upstream};
+use crate::{
+    located::{Node, Origin},
+    observe::access_log,
+    route,
+    shard::snapshot::{Limits, Runtime, Shutdown},
+    upstream::cluster::Timeouts,
+};
+use std::net::SocketAddr;
+
+#[derive(Debug, Default)]
+pub(super) struct Model {
+    pub(super) apis: Vec<Api>,
+    pub(super) services: Vec<Service>,
+    pub(super) settings: Settings,
+}
+
+pub(super) struct Api {
+    pub(super) id: Id,
+    pub(super) labels: Vec<(String, String)>,
+    pub(super) socket: SocketAddr,
+    pub(super) base_path: String,
+    /// Of the address.
+    pub(super) origin: Origin,
+    /// In the order they are tried.
+    pub(super) routes: Vec<Route>,
+}
+
+impl std::fmt::Debug for Api {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "Api({} at {}{}, {} routes)",
+            self.id,
+            self.socket,
+            self.base_path,
+            self.routes.len()
+        )
+    }
+}
+
+pub(super) struct Route {
+    /// Of the binding, written or made up for an inline route.
+    pub(super) id: Id,
+    pub(super) order: i64,
+    pub(super) weighted: bool,
+    pub(super) written: Vec<Rule>,
+    pub(super) rules: Vec<route::Rule>,
+    pub(super) destinations: Vec<Destination>,
+    /// The policy's configuration as written, `$NAME` not replaced; None for an inline route without one.
+    pub(super) config: Option<Node>,
+}
+
+pub(super) struct Destination {
+    /// Index into [`Model::services`].
+    pub(super) service: usize,
+    pub(super) weight: u32,
+    pub(super) path: String,
+}
+
+#[derive(Debug)]
+pub(super) struct Service {
+    pub(super) id: Id,
+    /// Of its name.
+    pub(super) origin: Origin,
+    /// None where it was wrong.
+    pub(super) upstream: Option<Upstream>,
+}
+
+/// Effective values: documents, then the environment, then defaults.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Settings {
+    pub(super) limits: Limits,
+    pub(super) timeouts: Timeouts,
+    pub(super) runtime: Runtime,
+    pub(super) shutdown: Shutdown,
+    pub(super) access_log: Option<access_log::Spec>,
+    /// For services that do not say.
+    pub(super) preserve_host: bool,
+}

@@ -1,0 +1,438 @@
+//! One request and its answer. Reads like the line in the crate's head; every exchange, good or bad, leaves
+//! through `finish`, which answers what still needs an answer and writes the record.
+
+use super::{After, Connection, forward, millis};
+use crate::{
+    fault::{Fault, Kind, Phase},
+    http1::{self, Framing, HeadError, HeadErrorKind, Method, RequestHead, Scan, Version},
+    net::{Buffer, Wire},
+    observe::record::{Ended, Protocol, Record},
+    reply,
+    route::{Found, HeaderSource, Lookup},
+    shard::{
+        Live, Scratch, Shard,
+        snapshot::{Api, Forward},
+    },
+    upstream::HostAddress,
+};
+use std::{cell::Cell, net::SocketAddr, rc::Rc};
+
+/// What the record will say, gathered on the way. Cells, because the two directions of a body run at once.
+#[derive(Default)]
+pub(super) struct Facts {
+    pub unix_millis: u64,
+    pub started_micros: u64,
+    pub status: Cell<u16>,
+    /// Some byte of a final response head has been handed to the kernel: no other reply is possible.
+    pub answered: Cell<bool>,
+    pub head_in: u64,
+    pub body_in: Cell<u64>,
+    pub head_out: Cell<u64>,
+    pub body_out: Cell<u64>,
+    pub upstream_started: Cell<u64>,
+    pub upstream_micros: Cell<u64>,
+    pub endpoint: Cell<Option<SocketAddr>>,
+    pub cluster: Cell<Option<usize>>,
+    pub retries: Cell<u8>,
+    /// The request's body has been read to its end (or there is none): the next byte is the next request's.
+    pub request_read: Cell<bool>,
+    /// A request has begun, so there is something to record.
+    pub begun: bool,
+    pub parsed: bool,
+}
+
+pub(super) async fn run(connection: &mut Connection) -> After {
+    let shard = connection.shard.clone();
+    let live = shard.live();
+    let mut scratch = shard.take_scratch();
+    let mut facts = Facts::default();
+    // The head's bytes stay here, whole, to the end: a retry encodes them anew and the record cites them.
+    let mut head = Buffer::default();
+    let mut api = None;
+    let outcome = serve(connection, &live, &mut scratch, &mut head, &mut facts, &mut api).await;
+    let after = finish(connection, &live, &scratch, &head, &facts, api, outcome).await;
+    shard.net.buffers.give(head);
+    shard.give_scratch(scratch);
+    after
+}
+
+async fn serve<'l>(
+    connection: &mut Connection,
+    live: &'l Live,
+    scratch: &mut Scratch,
+    head: &mut Buffer,
+    facts: &mut Facts,
+    api: &mut Option<&'l Api>,
+) -> Result<After, Fault> {
+    if !read_head(connection, live, scratch, head, facts).await? {
+        return Ok(After::Close);
+    }
+    let request = &mut scratch.request;
+    let bytes = head.filled();
+    if request.method_kind == Method::Options && (request.asterisk_form || request.max_forwards == Some(0)) {
+        return options(connection, request, facts).await;
+    }
+    admit(request, bytes, live, &connection.shard)?;
+    let (matched, forward) = route(connection, live, scratch, bytes)?;
+    *api = Some(matched);
+    forward::forward(connection, live, scratch, bytes, facts, forward).await
+}
+
+/// Reads until the head is whole. False: the client closed, or said nothing, between requests.
+async fn read_head(
+    connection: &mut Connection,
+    live: &Live,
+    scratch: &mut Scratch,
+    head: &mut Buffer,
+    facts: &mut Facts,
+) -> Result<bool, Fault> {
+    let shard = &connection.shard;
+    let net = &shard.net;
+    let limits = &live.snapshot.limits;
+    let mut reader = connection.wire.reader();
+    reader
+        .deadline
+        .set_read(net.clock.now() + millis(limits.head_timeout));
+    connection.scanner.reset();
+    let (start, end) = loop {
+        match connection.scanner.scan(reader.buffered(), &limits.head) {
+            Scan::Complete { start, end } => break (start, end),
+            Scan::Refused(error) => {
+                begin(facts, shard);
+                return Err(refused(error));
+            }
+            Scan::NeedMore => {}
+        }
+        // The scanner refuses heads past the limit, so room below twice the limit is always enough.
+        if !reader.make_room(limits.head.head_bytes * 2) {
+            begin(facts, shard);
+            return Err(Fault::client(
+                Kind::HeadTooLarge,
+                Phase::RequestHead,
+                "the request head is too large",
+            ));
+        }
+        match reader.fill(&net.buffers, false).await {
+            Ok(0) | Err(_) => {
+                let partial = !reader.buffered().is_empty();
+                reader.release(&net.buffers);
+                net.clock.refresh();
+                if !partial {
+                    return Ok(false);
+                }
+                begin(facts, shard);
+                return Err(if reader.deadline.expired() {
+                    Fault::client(
+                        Kind::TimedOut,
+                        Phase::RequestHead,
+                        "the request head took too long",
+                    )
+                } else {
+                    Fault::client(
+                        Kind::Closed,
+                        Phase::RequestHead,
+                        "the client closed within a request head",
+                    )
+                });
+            }
+            Ok(_) => {}
+        }
+    };
+    begin(facts, shard);
+    facts.head_in = (end - start) as u64;
+    if let Some(mut buffer) = reader.take() {
+        // What follows the head (a body's beginning, pipelined requests) moves to a buffer of its own; most
+        // requests have nothing there.
+        let rest = &buffer.filled()[end..];
+        if !rest.is_empty() {
+            let mut following = net.buffers.small();
+            following.vector().extend_from_slice(rest);
+            reader.put_back(following);
+        }
+        buffer.truncate(end);
+        buffer.consume(start);
+        *head = buffer;
+    }
+    scratch
+        .request
+        .parse(head.filled(), &limits.head)
+        .map_err(refused)?;
+    facts.parsed = true;
+    facts.request_read.set(matches!(
+        scratch.request.framing,
+        Framing::None | Framing::Length(0)
+    ));
+    Ok(true)
+}
+
+fn begin(facts: &mut Facts, shard: &Shard) {
+    facts.begun = true;
+    facts.unix_millis = shard.net.clock.unix_millis();
+    facts.started_micros = shard.net.clock.micros();
+}
+
+fn refused(error: HeadError) -> Fault {
+    let kind = match error.kind {
+        HeadErrorKind::Malformed => Kind::Malformed,
+        HeadErrorKind::TargetTooLong => Kind::TargetTooLong,
+        HeadErrorKind::TooLarge => Kind::HeadTooLarge,
+        HeadErrorKind::NotImplemented => Kind::NotImplemented,
+        HeadErrorKind::VersionNotSupported => Kind::VersionNotSupported,
+    };
+    Fault::client(kind, Phase::RequestHead, error.detail)
+}
+
+/// What is refused whatever its route.
+fn admit(request: &RequestHead, bytes: &[u8], live: &Live, shard: &Shard) -> Result<(), Fault> {
+    let refuse = |kind, detail| Err(Fault::client(kind, Phase::RequestHead, detail));
+    if matches!(request.method_kind, Method::Connect | Method::Trace) {
+        return refuse(Kind::MethodNotAllowed, "this method is not allowed here");
+    }
+    if request.unknown_expect {
+        return refuse(
+            Kind::ExpectationFailed,
+            "only the expectation 100-continue is known",
+        );
+    }
+    if let (Framing::Length(length), Some(limit)) = (request.framing, live.snapshot.limits.body_bytes)
+        && length > limit
+    {
+        return refuse(Kind::BodyTooLarge, "the request body is too large");
+    }
+    // RFC 9110 §7.6.3: a request that carries our own mark in Via has been here before.
+    let own = shard.pseudonym.as_bytes();
+    let looped = request.headers.find(http1::Known::Via).any(|line| {
+        let value = line.value.of(bytes);
+        value.windows(own.len()).any(|window| window == own)
+    });
+    if looped {
+        return refuse(Kind::Loop, "the request has passed this gateway before");
+    }
+    Ok(())
+}
+
+fn route<'l>(
+    connection: &Connection,
+    live: &'l Live,
+    scratch: &mut Scratch,
+    bytes: &[u8],
+) -> Result<(&'l Api, &'l Forward), Fault> {
+    let request = &scratch.request;
+    let headers = RequestHeaders { request, bytes };
+    let lookup = Lookup {
+        method: request.method.of(bytes),
+        path: request.path.of(bytes),
+        host: request.host.map_or(&b""[..], |host| host.of(bytes)),
+        headers: &headers,
+    };
+    let routes = &live.snapshot.listeners[connection.listener].routes;
+    match routes.find(&lookup, &mut scratch.route) {
+        Found::Route { api, route } => Ok((&api.payload, &route.payload)),
+        Found::NoRoute { .. } | Found::NoApi => Err(Fault::gateway(
+            Kind::NoRoute,
+            Phase::Route,
+            "no route matches this request",
+        )),
+        Found::Refused(detail) => Err(Fault::client(Kind::Malformed, Phase::Route, detail)),
+    }
+}
+
+struct RequestHeaders<'r> {
+    request: &'r RequestHead,
+    bytes: &'r [u8],
+}
+
+impl HeaderSource for RequestHeaders<'_> {
+    fn any_value(&self, name: &str, matches: &mut dyn FnMut(&[u8]) -> bool) -> bool {
+        self.request.headers.lines.iter().any(|line| {
+            line.name.of(self.bytes).eq_ignore_ascii_case(name.as_bytes())
+                && matches(line.value.of(self.bytes))
+        })
+    }
+}
+
+async fn options(connection: &mut Connection, request: &RequestHead, facts: &Facts) -> Result<After, Fault> {
+    let shard = connection.shard.clone();
+    let keep_alive = request.keep_alive && facts.request_read.get() && !shard.draining();
+    let mut out = shard.net.buffers.small();
+    let date = shard.net.clock.http_date();
+    let http10 = request.version == Version::Http10;
+    reply::options(
+        out.vector(),
+        reply::Terms {
+            date: &date,
+            keep_alive,
+            http10,
+            head: false,
+        },
+    );
+    facts.status.set(204);
+    facts.head_out.set(out.len() as u64);
+    Ok(if send(&shard, &mut connection.wire, out).await && keep_alive {
+        After::KeepAlive
+    } else {
+        After::Linger
+    })
+}
+
+/// The single exit.
+async fn finish(
+    connection: &mut Connection,
+    live: &Rc<Live>,
+    scratch: &Scratch,
+    head: &Buffer,
+    facts: &Facts,
+    api: Option<&Api>,
+    outcome: Result<After, Fault>,
+) -> After {
+    let shard = connection.shard.clone();
+    let (after, fault) = match outcome {
+        Ok(after) => (after, None),
+        Err(fault) => (
+            answer(connection, &shard, scratch, facts, &fault).await,
+            Some(fault),
+        ),
+    };
+    if facts.begun {
+        shard.net.clock.refresh();
+        record(
+            connection,
+            &shard,
+            live,
+            scratch,
+            head,
+            facts,
+            api,
+            fault.as_ref(),
+            after,
+        );
+    }
+    after
+}
+
+/// Answers a fault, where an answer is still possible and of use.
+async fn answer(
+    connection: &mut Connection,
+    shard: &Rc<Shard>,
+    scratch: &Scratch,
+    facts: &Facts,
+    fault: &Fault,
+) -> After {
+    if facts.answered.get() {
+        // The head is out and its body cannot be completed: the client must see that it is cut.
+        return After::Reset;
+    }
+    facts.status.set(reply::status(fault));
+    if facts.status.get() == 499 {
+        return After::Close;
+    }
+    let request = facts.parsed.then_some(&scratch.request);
+    let unharmed =
+        !matches!(fault.kind, Kind::Malformed | Kind::TimedOut if fault.side == crate::fault::Side::Client);
+    let keep_alive = unharmed
+        && facts.request_read.get()
+        && connection.wire.is_sound()
+        && !shard.draining()
+        && request.is_some_and(|request| request.keep_alive && request.method_kind != Method::Connect);
+    // A late client's socket is shut for reading only; the reply to it can still go out.
+    connection.wire.deadline.rearm();
+    let mut out = shard.net.buffers.small();
+    let date = shard.net.clock.http_date();
+    let terms = reply::Terms {
+        date: &date,
+        keep_alive,
+        http10: request.is_some_and(|request| request.version == Version::Http10),
+        head: request.is_some_and(|request| request.method_kind == Method::Head),
+    };
+    reply::fault(out.vector(), fault, terms);
+    facts.head_out.set(out.len() as u64);
+    let sent = send(shard, &mut connection.wire, out).await;
+    match (sent, keep_alive) {
+        (true, true) => After::KeepAlive,
+        (true, false) => After::Linger,
+        (false, _) => After::Close,
+    }
+}
+
+/// Longest a client may take to accept a reply of our own.
+const REPLY_MS: u64 = 10_000;
+
+pub(super) async fn send(shard: &Shard, wire: &mut Wire, out: Buffer) -> bool {
+    wire.deadline.set(shard.net.clock.now() + REPLY_MS);
+    let (result, out) = wire.writer().write_all(out).await;
+    shard.net.buffers.give(out);
+    result.is_ok()
+}
+
+#[allow(
+    clippy::too_many_arguments,
+    reason = "the one place where everything known of an exchange meets"
+)]
+fn record(
+    connection: &Connection,
+    shard: &Shard,
+    live: &Live,
+    scratch: &Scratch,
+    head: &Buffer,
+    facts: &Facts,
+    api: Option<&Api>,
+    fault: Option<&Fault>,
+    after: After,
+) {
+    let bytes_in = facts.head_in + facts.body_in.get();
+    let bytes_out = facts.head_out.get() + facts.body_out.get();
+    let counters = &shard.counters;
+    counters.requests.add(1);
+    counters.bytes_in.add(bytes_in);
+    counters.bytes_out.add(bytes_out);
+    counters.count_response(facts.status.get());
+    if let Some(fault) = fault {
+        counters.count_fault(fault.kind);
+    }
+    let Some(records) = &shard.records else { return };
+    let bytes = head.filled();
+    let request = facts.parsed.then_some(&scratch.request);
+    let of = |range: Option<http1::Range>| range.map_or(&b""[..], |range| range.of(bytes));
+    let record = Record {
+        unix_millis: facts.unix_millis,
+        client: connection.client,
+        api: api.map_or("", |api| &api.name),
+        cluster: facts
+            .cluster
+            .get()
+            .map_or("", |index| &live.clusters[index].spec.name),
+        endpoint: facts.endpoint.get(),
+        method: of(request.map(|request| request.method)),
+        target: of(request.map(|request| request.target)),
+        host: of(request.and_then(|request| request.host)),
+        request_id: request.map_or(&b""[..], |request| {
+            let sent = request.headers.find(http1::Known::XRequestId).next();
+            sent.map_or(&scratch.request_id[..], |line| line.value.of(bytes))
+        }),
+        protocol: if request.is_some_and(|request| request.version == Version::Http10) {
+            Protocol::Http10
+        } else {
+            Protocol::Http11
+        },
+        status: facts.status.get(),
+        bytes_in,
+        bytes_out,
+        duration_micros: shard.net.clock.micros().saturating_sub(facts.started_micros),
+        upstream_micros: facts.upstream_micros.get(),
+        retries: facts.retries.get(),
+        keep_alive: after == After::KeepAlive,
+        ended: fault.map(Ended::from),
+        truncated: false,
+    };
+    if !records.push(&record) {
+        counters.records_dropped.add(1);
+    }
+}
+
+/// What the record calls an address.
+pub(super) fn socket_address(address: &HostAddress) -> Option<SocketAddr> {
+    match address {
+        HostAddress::Tcp(address) => Some(*address),
+        HostAddress::Unix(_) => None,
+    }
+}

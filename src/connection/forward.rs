@@ -1,0 +1,423 @@
+//! A matched request to an upstream: which endpoint, on which connection, how often tried, and the two
+//! directions of the exchange.
+
+use super::{
+    After, Connection,
+    exchange::{Facts, socket_address},
+    millis,
+    respond::{self, Client, Responded},
+};
+use crate::{
+    fault::{Fault, Kind, Phase, Retry, Side},
+    http1::{BodyDecoder, Framing, Method, RequestHead, ResponseHead, Version, encode},
+    net::Buffer,
+    relay::{self, Broken, Output, Transfer},
+    reply, route,
+    runtime::{First, race},
+    shard::{Live, Scratch, Shard, snapshot::Forward},
+    upstream::{
+        Cluster, Lease, TRIES, Tried,
+        balance::{self, HashOn, weighted_choice},
+    },
+};
+use std::{cell::Cell, pin::pin};
+
+pub(super) async fn forward(
+    connection: &mut Connection,
+    live: &Live,
+    scratch: &mut Scratch,
+    bytes: &[u8],
+    facts: &Facts,
+    forward: &Forward,
+) -> Result<After, Fault> {
+    let shard = connection.shard.clone();
+    let destination = match forward.destinations.as_slice() {
+        [only] => only,
+        many => &many[weighted_choice(shard.random(), many.iter().map(|destination| destination.weight))],
+    };
+    facts.cluster.set(Some(destination.cluster));
+    let cluster = &live.clusters[destination.cluster];
+    write_target(scratch, &destination.destination_path, bytes);
+    write_request_id(&shard, &mut scratch.request_id);
+    facts.upstream_started.set(shard.net.clock.micros());
+
+    let hash = hash(cluster, connection, &scratch.request, bytes);
+    let mut tried = Tried::default();
+    let mut attempt = 0;
+    loop {
+        attempt += 1;
+        // A second try never takes another pooled connection: that may have died of the same cause.
+        let fresh = attempt > 1;
+        let fault = match cluster
+            .check_out(&shard.net, shard.random(), hash, &mut tried, fresh)
+            .await
+        {
+            Ok(lease) => {
+                let counters = &shard.counters;
+                if lease.reused {
+                    &counters.upstream_reuses
+                } else {
+                    &counters.upstream_connects
+                }
+                .add(1);
+                facts.endpoint.set(socket_address(&lease.host().address));
+                match attempt_once(connection, live, cluster, scratch, bytes, facts, lease).await {
+                    Ok(after) => return Ok(after),
+                    Err(fault) => fault,
+                }
+            }
+            // Nothing is left to try, but something was tried: say what that came to.
+            Err(fault) if fault.kind == Kind::Unavailable && attempt > 1 => {
+                return Err(Fault::upstream(
+                    Kind::Refused,
+                    Phase::Connect,
+                    "every endpoint of the upstream refused the connection",
+                ));
+            }
+            Err(fault) => {
+                shard.counters.upstream_connect_failures.add(1);
+                fault
+            }
+        };
+        if attempt == TRIES || !may_retry(&fault, &scratch.request, facts) {
+            return Err(fault);
+        }
+        facts.retries.set(facts.retries.get() + 1);
+        shard.counters.upstream_retries.add(1);
+    }
+}
+
+/// A request is sent again only where that cannot do twice what was asked once.
+fn may_retry(fault: &Fault, request: &RequestHead, facts: &Facts) -> bool {
+    // A body that was read in part is not there to be sent again.
+    let replayable = facts.body_in.get() == 0 && !facts.answered.get();
+    replayable
+        && match fault.retry {
+            Retry::Never => false,
+            Retry::Always => true,
+            Retry::IfIdempotent => {
+                request.method_kind.is_idempotent()
+                    && matches!(request.framing, Framing::None | Framing::Length(0))
+            }
+        }
+}
+
+async fn attempt_once(
+    connection: &mut Connection,
+    live: &Live,
+    cluster: &Cluster,
+    scratch: &mut Scratch,
+    bytes: &[u8],
+    facts: &Facts,
+    mut lease: Lease,
+) -> Result<After, Fault> {
+    let shard = connection.shard.clone();
+    let net = &shard.net;
+    let Scratch {
+        request,
+        response,
+        target,
+        request_id,
+        ..
+    } = scratch;
+    let mut out = net.buffers.small();
+    write_head(
+        &mut out, connection, &shard, cluster, &lease, request, bytes, target, request_id,
+    );
+
+    let limits = &live.snapshot.limits;
+    let client = Client {
+        shard: &shard,
+        facts,
+        version: request.version,
+        keep_alive: request.keep_alive,
+        head: request.method_kind == Method::Head,
+        upgrade: request.upgrade.map(|range| range.of(bytes)),
+        idle: cluster.spec.timeouts.stream_idle,
+    };
+    let timeouts = &cluster.spec.timeouts;
+    let stream_idle = millis(timeouts.stream_idle);
+    lease.wire.deadline.set(net.clock.now() + stream_idle);
+
+    let outcome = if facts.request_read.get() {
+        let written = lease.wire.writer().write_all(out).await;
+        net.buffers.give(written.1);
+        if let Err(failed) = written.0 {
+            return Err(send_fault(&lease, failed.written));
+        }
+        lease
+            .wire
+            .deadline
+            .set_read(net.clock.now() + millis(timeouts.response));
+        let (mut from, _) = lease.wire.split();
+        let (_, mut to) = connection.wire.split();
+        respond::respond(&client, &mut from, &mut to, response, lease.reused, limits).await
+    } else {
+        if request.expect_continue && request.version == Version::Http11 && !connection.wire.has_unread() {
+            // Ours to say: whatever could refuse this request on its head alone has had its chance.
+            let mut go_on = net.buffers.small();
+            go_on.vector().extend_from_slice(reply::CONTINUE);
+            if !super::exchange::send(&shard, &mut connection.wire, go_on).await {
+                return Err(Fault::client(
+                    Kind::Closed,
+                    Phase::RequestSend,
+                    "the client closed",
+                ));
+            }
+        }
+        both_ways(
+            connection,
+            &mut lease,
+            &client,
+            request.framing,
+            response,
+            out,
+            limits,
+            timeouts,
+        )
+        .await
+    };
+    let responded = outcome?;
+    if responded.upgraded {
+        return tunnel(connection, lease, facts, limits.tunnel_idle).await;
+    }
+    if responded.reusable && facts.request_read.get() {
+        lease.give_back(net);
+    }
+    Ok(
+        if responded.keep_alive && facts.request_read.get() && connection.wire.is_sound() {
+            After::KeepAlive
+        } else {
+            After::Linger
+        },
+    )
+}
+
+/// A request with a body: it goes up while the answer may already come down.
+#[allow(
+    clippy::too_many_arguments,
+    reason = "two connections and the terms between them"
+)]
+async fn both_ways(
+    connection: &mut Connection,
+    lease: &mut Lease,
+    client: &Client<'_>,
+    framing: Framing,
+    response: &mut ResponseHead,
+    head: Buffer,
+    limits: &crate::shard::snapshot::Limits,
+    timeouts: &crate::upstream::cluster::Timeouts,
+) -> Result<Responded, Fault> {
+    let net = &client.shard.net;
+    let facts = client.facts;
+    let reused = lease.reused;
+    let (mut client_reader, mut client_writer) = connection.wire.split();
+    let (mut origin_reader, mut origin_writer) = lease.wire.split();
+    let origin_deadline = origin_reader.deadline;
+
+    let upload = async {
+        let transfer = Transfer {
+            net,
+            output: if framing == Framing::Chunked {
+                Output::Chunked
+            } else {
+                Output::Raw
+            },
+            source_idle: limits.body_idle,
+            sink_idle: timeouts.stream_idle,
+            limit: limits.body_bytes,
+            content: &facts.body_in,
+        };
+        let mut decoder = BodyDecoder::new(framing);
+        let result = relay::body(
+            &transfer,
+            &mut client_reader,
+            &mut decoder,
+            &mut origin_writer,
+            head,
+        )
+        .await;
+        if result.is_ok() {
+            facts.request_read.set(true);
+            // The answer is due from here on; while it was still being asked for, only silence counted.
+            origin_deadline.set_read(net.clock.now() + millis(timeouts.response));
+        }
+        result
+    };
+    let download = respond::respond(
+        client,
+        &mut origin_reader,
+        &mut client_writer,
+        response,
+        reused,
+        limits,
+    );
+    let mut upload = pin!(upload);
+    let mut download = pin!(download);
+    match race(upload.as_mut(), download.as_mut()).await {
+        // An early answer that is complete: the rest of the body is nobody's any more.
+        First::Right(responded) => responded,
+        First::Left(Ok(())) => download.await,
+        First::Left(Err(Broken::Sink { written, timed_out })) => {
+            if timed_out {
+                return Err(Fault::upstream(
+                    Kind::TimedOut,
+                    Phase::RequestSend,
+                    "the upstream did not take the request in time",
+                ));
+            }
+            let fault = respond::broken(reused, written > 0, Phase::RequestSend);
+            if written == 0 {
+                return Err(fault);
+            }
+            // It stopped reading; it may have said why.
+            origin_deadline.set_read(net.clock.now() + LAST_WORDS_MS);
+            download
+                .await
+                .map_err(|said| if facts.answered.get() { said } else { fault })
+        }
+        First::Left(Err(broken)) => Err(body_fault(&broken)),
+    }
+}
+
+/// How long an origin that stopped reading may take to say why.
+const LAST_WORDS_MS: u64 = 1_000;
+
+fn body_fault(broken: &Broken) -> Fault {
+    let (kind, detail) = match broken {
+        Broken::Malformed(detail) => (Kind::Malformed, *detail),
+        Broken::TooLarge => (Kind::BodyTooLarge, "the request body is too large"),
+        Broken::SourceTimedOut => (Kind::TimedOut, "the request body took too long"),
+        Broken::Truncated | Broken::Sink { .. } => {
+            (Kind::Closed, "the client closed within its request body")
+        }
+    };
+    Fault {
+        side: Side::Client,
+        kind,
+        phase: Phase::RequestSend,
+        retry: Retry::Never,
+        detail,
+    }
+}
+
+fn send_fault(lease: &Lease, written: usize) -> Fault {
+    if lease.wire.deadline.expired() {
+        return Fault::upstream(
+            Kind::TimedOut,
+            Phase::RequestSend,
+            "the upstream did not take the request in time",
+        );
+    }
+    respond::broken(lease.reused, written > 0, Phase::RequestSend)
+}
+
+async fn tunnel(
+    connection: &mut Connection,
+    mut lease: Lease,
+    facts: &Facts,
+    idle: std::time::Duration,
+) -> Result<After, Fault> {
+    let shard = connection.shard.clone();
+    // Both directions now carry what neither head accounts for.
+    let (up, down) = (Cell::new(0), Cell::new(0));
+    let ended = relay::tunnel(
+        &shard.net,
+        &mut connection.wire,
+        &mut lease.wire,
+        idle,
+        &up,
+        &down,
+    )
+    .await;
+    facts.body_in.set(facts.body_in.get() + up.get());
+    facts.body_out.set(facts.body_out.get() + down.get());
+    match ended {
+        relay::Ended::Closed => Ok(After::Close),
+        relay::Ended::TimedOut => Err(Fault::gateway(
+            Kind::TimedOut,
+            Phase::Tunnel,
+            "the tunnel was idle for too long",
+        )),
+        relay::Ended::Broken => Err(Fault::client(Kind::Closed, Phase::Tunnel, "the tunnel broke")),
+    }
+}
+
+#[allow(clippy::too_many_arguments, reason = "all that a forwarded head is made of")]
+fn write_head(
+    out: &mut Buffer,
+    connection: &Connection,
+    shard: &Shard,
+    cluster: &Cluster,
+    lease: &Lease,
+    request: &RequestHead,
+    bytes: &[u8],
+    target: &[u8],
+    request_id: &[u8],
+) {
+    let original_host = request.host.map_or(&b""[..], |host| host.of(bytes));
+    let authority = lease.host().authority.as_bytes();
+    let forwarding = encode::Forwarding {
+        method: request.method.of(bytes),
+        target,
+        // A 1.0 client without Host leaves the endpoint's own name as the only one there is.
+        host: if cluster.spec.preserve_host && !original_host.is_empty() {
+            original_host
+        } else {
+            authority
+        },
+        client_address: connection.client_text.as_bytes(),
+        scheme: b"http",
+        original_host,
+        request_id,
+        via: shard.pseudonym.as_bytes(),
+        framing: request.framing,
+        max_forwards: request.max_forwards.map(|left| {
+            // Only OPTIONS (and TRACE, refused above) counts down (RFC 9110 §7.6.2).
+            if request.method_kind == Method::Options {
+                left.saturating_sub(1)
+            } else {
+                left
+            }
+        }),
+        upgrade: request.upgrade.is_some(),
+        expect_continue: false,
+    };
+    encode::request(out.vector(), bytes, request, &forwarding);
+}
+
+fn write_target(scratch: &mut Scratch, destination_path: &str, bytes: &[u8]) {
+    let Scratch {
+        request,
+        route,
+        target,
+        ..
+    } = scratch;
+    target.clear();
+    route::join_upstream_path(target, destination_path, route.suffix());
+    if let Some(query) = request.query {
+        target.push(b'?');
+        target.extend_from_slice(query.of(bytes));
+    }
+}
+
+fn write_request_id(shard: &Shard, out: &mut [u8; 32]) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let (mut high, mut low) = (shard.random(), shard.random());
+    for index in 0..16 {
+        out[index] = DIGITS[(high & 15) as usize];
+        out[index + 16] = DIGITS[(low & 15) as usize];
+        high >>= 4;
+        low >>= 4;
+    }
+}
+
+/// What a consistent choice is made by; 0 where the choice does not ask.
+fn hash(cluster: &Cluster, connection: &Connection, request: &RequestHead, bytes: &[u8]) -> u64 {
+    match cluster.hash_on() {
+        None => 0,
+        Some(HashOn::ClientAddress) => balance::hash(connection.client_text.as_bytes()),
+        // A request without the header goes where all such requests go.
+        Some(HashOn::Header(name)) => balance::hash(request.headers.get(bytes, name).unwrap_or_default()),
+    }
+}

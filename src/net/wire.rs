@@ -1,0 +1,219 @@
+//! A stream with its buffer. A wire that waits holds none; one with a read in flight holds none either, because
+//! the kernel has it: if that read is abandoned, the buffer is gone for good and the wire can only be closed.
+
+use super::{Buffer, Buffers, Deadline, Net};
+use crate::runtime::Socket;
+use std::{io, os::fd::OwnedFd};
+
+pub struct Wire {
+    // Before `socket`: fields drop in order, and the sweeper must forget the descriptor before it is closed.
+    pub deadline: Deadline,
+    socket: Socket,
+    inbound: Inbound,
+}
+
+/// What was read and not yet consumed.
+enum Inbound {
+    Nothing,
+    Held(Buffer),
+    /// A read has it. Found like this after the read's future is gone, the wire is lost.
+    InFlight,
+}
+
+impl Wire {
+    /// # Errors
+    /// The driver refused the descriptor.
+    pub fn new(net: &Net, descriptor: OwnedFd) -> io::Result<Self> {
+        let socket = Socket::new(descriptor)?;
+        let deadline = net.deadlines.register(socket.descriptor());
+        Ok(Self {
+            deadline,
+            socket,
+            inbound: Inbound::Nothing,
+        })
+    }
+
+    /// Both directions, to be used at the same time.
+    pub fn split(&mut self) -> (Reader<'_>, Writer<'_>) {
+        (
+            Reader {
+                socket: &self.socket,
+                inbound: &mut self.inbound,
+                deadline: &self.deadline,
+            },
+            Writer {
+                socket: &self.socket,
+                deadline: &self.deadline,
+            },
+        )
+    }
+
+    pub fn reader(&mut self) -> Reader<'_> {
+        self.split().0
+    }
+
+    pub fn writer(&mut self) -> Writer<'_> {
+        self.split().1
+    }
+
+    pub fn socket(&self) -> &Socket {
+        &self.socket
+    }
+
+    /// No read was abandoned: the next byte read is the next byte sent.
+    pub fn is_sound(&self) -> bool {
+        !matches!(self.inbound, Inbound::InFlight)
+    }
+
+    pub fn has_unread(&self) -> bool {
+        matches!(&self.inbound, Inbound::Held(buffer) if !buffer.is_empty())
+    }
+}
+
+pub struct Reader<'w> {
+    socket: &'w Socket,
+    inbound: &'w mut Inbound,
+    pub deadline: &'w Deadline,
+}
+
+impl Reader<'_> {
+    /// Read and not yet consumed.
+    pub fn buffered(&self) -> &[u8] {
+        match &*self.inbound {
+            Inbound::Held(buffer) => buffer.filled(),
+            _ => &[],
+        }
+    }
+
+    pub fn consume(&mut self, length: usize, buffers: &Buffers) {
+        if let Inbound::Held(buffer) = self.inbound {
+            buffer.consume(length);
+            if buffer.is_empty() {
+                self.release(buffers);
+            }
+        }
+    }
+
+    /// Gives the buffer back if nothing is in it.
+    pub fn release(&mut self, buffers: &Buffers) {
+        if let Some(buffer) = self.take() {
+            if buffer.is_empty() {
+                buffers.give(buffer);
+            } else {
+                *self.inbound = Inbound::Held(buffer);
+            }
+        }
+    }
+
+    /// Takes the buffer with all that is in it.
+    pub fn take(&mut self) -> Option<Buffer> {
+        match std::mem::replace(self.inbound, Inbound::Nothing) {
+            Inbound::Held(buffer) => Some(buffer),
+            Inbound::InFlight => {
+                *self.inbound = Inbound::InFlight;
+                None
+            }
+            Inbound::Nothing => None,
+        }
+    }
+
+    /// Puts back what is not consumed.
+    pub fn put_back(&mut self, buffer: Buffer) {
+        debug_assert!(matches!(self.inbound, Inbound::Nothing));
+        *self.inbound = Inbound::Held(buffer);
+    }
+
+    /// Waits for bytes, or the end of the stream, without holding a buffer.
+    pub async fn readable(&mut self) -> io::Result<()> {
+        self.socket.readable().await
+    }
+
+    /// Reads once behind what is buffered, into a fresh buffer if there is none: a small one, or, where the last
+    /// read filled its buffer, a large one. 0: the peer's end of stream.
+    ///
+    /// # Errors
+    /// The socket's; `OutOfMemory` when the buffer is full, which the callers' limits exclude.
+    pub async fn fill(&mut self, buffers: &Buffers, large: bool) -> io::Result<usize> {
+        let buffer = match std::mem::replace(self.inbound, Inbound::InFlight) {
+            Inbound::Held(buffer) => buffer,
+            Inbound::Nothing if large => buffers.large(),
+            Inbound::Nothing => buffers.small(),
+            Inbound::InFlight => return Err(io::ErrorKind::NotConnected.into()),
+        };
+        if buffer.spare_len() == 0 {
+            *self.inbound = Inbound::Held(buffer);
+            return Err(io::ErrorKind::OutOfMemory.into());
+        }
+        let (result, buffer) = self.socket.receive(buffer).await;
+        *self.inbound = Inbound::Held(buffer);
+        result
+    }
+
+    /// Reads once into the caller's buffer, past the wire's own, which must be empty.
+    pub async fn read_into(&mut self, buffer: Buffer) -> (io::Result<usize>, Buffer) {
+        debug_assert!(self.buffered().is_empty());
+        *self.inbound = Inbound::InFlight;
+        let (result, buffer) = self.socket.receive(buffer).await;
+        *self.inbound = Inbound::Nothing;
+        (result, buffer)
+    }
+
+    /// Makes room for at least one more byte, up to `limit` bytes in all; false when the limit is reached.
+    pub fn make_room(&mut self, limit: usize) -> bool {
+        let Inbound::Held(buffer) = self.inbound else {
+            return true;
+        };
+        if buffer.spare_len() > 0 {
+            return true;
+        }
+        buffer.compact();
+        if buffer.spare_len() > 0 {
+            return true;
+        }
+        if buffer.len() >= limit {
+            return false;
+        }
+        buffer.grow((buffer.len() * 2).min(limit));
+        true
+    }
+}
+
+pub struct Writer<'w> {
+    socket: &'w Socket,
+    pub deadline: &'w Deadline,
+}
+
+/// A write that failed, and whether any byte of it had gone.
+#[derive(Debug)]
+pub struct WriteError {
+    pub error: io::Error,
+    pub written: usize,
+}
+
+impl Writer<'_> {
+    /// Writes all of the buffer and gives it back, empty.
+    pub async fn write_all(&mut self, mut buffer: Buffer) -> (Result<(), WriteError>, Buffer) {
+        let mut written = 0;
+        while !buffer.is_empty() {
+            let (result, returned) = self.socket.send(buffer).await;
+            buffer = returned;
+            match result {
+                Ok(0) => {
+                    let error = io::ErrorKind::WriteZero.into();
+                    return (Err(WriteError { error, written }), buffer);
+                }
+                Ok(length) => {
+                    written += length;
+                    buffer.consume(length);
+                }
+                Err(error) => return (Err(WriteError { error, written }), buffer),
+            }
+        }
+        (Ok(()), buffer)
+    }
+
+    /// Half-close: the peer reads an end of stream, and may still write.
+    pub fn shut(&self) {
+        super::shut_write(self.socket.descriptor());
+    }
+}

@@ -1,0 +1,284 @@
+//! One body, from a reader to a writer.
+
+use crate::{
+    http1::{BodyDecoder, Event, encode},
+    net::{Buffer, Net, Reader, Writer},
+};
+use std::{cell::Cell, io, time::Duration};
+
+/// How content is written. Length-delimited and close-delimited bodies go as they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Output {
+    /// The head alone: there is no body.
+    Nothing,
+    Raw,
+    Chunked,
+}
+
+/// What ended a body before its end.
+#[derive(Debug)]
+pub enum Broken {
+    /// The sender closed or reset before the end its framing promised.
+    Truncated,
+    Malformed(&'static str),
+    SourceTimedOut,
+    TooLarge,
+    /// The receiver does not take it; with the bytes written of it so far, head included.
+    Sink {
+        written: usize,
+        timed_out: bool,
+    },
+}
+
+/// The terms of one body.
+pub struct Transfer<'t> {
+    pub net: &'t Net,
+    pub output: Output,
+    /// Longest silence of the sender, and of the receiver.
+    pub source_idle: Duration,
+    pub sink_idle: Duration,
+    /// Content bytes at most.
+    pub limit: Option<u64>,
+    /// Content bytes that went through; the record reads it also when the body broke.
+    pub content: &'t Cell<u64>,
+}
+
+/// Writes `head` (an encoded head, or an empty buffer) and then the body the decoder finds. The head and what is
+/// already buffered of the body leave in one write.
+///
+/// # Errors
+/// See [`Broken`]; what was written before stays written.
+pub async fn body(
+    transfer: &Transfer<'_>,
+    from: &mut Reader<'_>,
+    decoder: &mut BodyDecoder,
+    to: &mut Writer<'_>,
+    head: Buffer,
+) -> Result<(), Broken> {
+    let mut state = State {
+        transfer,
+        outgoing: Some(head),
+        written: 0,
+        full_read: false,
+    };
+    let result = state.run(from, decoder, to).await;
+    if let Some(buffer) = state.outgoing.take() {
+        transfer.net.buffers.give(buffer);
+    }
+    result
+}
+
+struct State<'s, 't> {
+    transfer: &'s Transfer<'t>,
+    /// None only while a write has it.
+    outgoing: Option<Buffer>,
+    written: usize,
+    /// The last read filled its buffer: more is waiting, larger reads pay.
+    full_read: bool,
+}
+
+impl State<'_, '_> {
+    async fn run(
+        &mut self,
+        from: &mut Reader<'_>,
+        decoder: &mut BodyDecoder,
+        to: &mut Writer<'_>,
+    ) -> Result<(), Broken> {
+        loop {
+            let complete = self.gather(from, decoder)?;
+            self.flush(to).await?;
+            if complete {
+                return Ok(());
+            }
+            if self.transfer.output == Output::Raw && decoder.is_plain() {
+                return self.pass(from, decoder, to).await;
+            }
+            self.read_more(from, decoder).await?;
+        }
+    }
+
+    /// Decodes all that is buffered into `outgoing`, framed anew. True when the body is complete.
+    fn gather(&mut self, from: &mut Reader<'_>, decoder: &mut BodyDecoder) -> Result<bool, Broken> {
+        if self.transfer.output == Output::Nothing {
+            return Ok(true);
+        }
+        let outgoing = self.outgoing.get_or_insert_with(Buffer::default);
+        loop {
+            let input = from.buffered();
+            let event = decoder
+                .decode(input)
+                .map_err(|error| Broken::Malformed(error.detail))?;
+            let (used, complete, more) = match event {
+                Event::Data { skip, length } => {
+                    count(self.transfer, length)?;
+                    append(
+                        outgoing.vector(),
+                        self.transfer.output,
+                        &input[skip..skip + length],
+                    );
+                    (skip + length, decoder.is_complete(), true)
+                }
+                Event::NeedMore { skip } => (skip, false, false),
+                Event::Complete { skip } => (skip, true, false),
+            };
+            from.consume(used, &self.transfer.net.buffers);
+            if complete {
+                self.finish_framing();
+                return Ok(true);
+            }
+            if !more || (from.buffered().is_empty() && decoder.is_plain()) {
+                return Ok(false);
+            }
+        }
+    }
+
+    fn finish_framing(&mut self) {
+        if self.transfer.output == Output::Chunked {
+            let outgoing = self.outgoing.get_or_insert_with(Buffer::default);
+            outgoing.vector().extend_from_slice(encode::LAST_CHUNK);
+        }
+    }
+
+    async fn flush(&mut self, to: &mut Writer<'_>) -> Result<(), Broken> {
+        let Some(buffer) = self.outgoing.take() else {
+            return Ok(());
+        };
+        if buffer.is_empty() {
+            self.outgoing = Some(buffer);
+            return Ok(());
+        }
+        let length = buffer.len();
+        to.deadline
+            .set(self.transfer.net.clock.now() + millis(self.transfer.sink_idle));
+        let (result, buffer) = to.write_all(buffer).await;
+        self.outgoing = Some(buffer);
+        match result {
+            Ok(()) => {
+                self.written += length;
+                Ok(())
+            }
+            Err(failed) => Err(Broken::Sink {
+                written: self.written + failed.written,
+                timed_out: to.deadline.expired(),
+            }),
+        }
+    }
+
+    /// Reads into the wire's own buffer, for bodies that must be decoded or framed.
+    async fn read_more(&mut self, from: &mut Reader<'_>, decoder: &mut BodyDecoder) -> Result<(), Broken> {
+        let net = self.transfer.net;
+        from.deadline
+            .set_read(net.clock.now() + millis(self.transfer.source_idle));
+        let result = from.fill(&net.buffers, self.full_read).await;
+        net.clock.refresh();
+        self.full_read = matches!(result, Ok(length) if length >= crate::net::SMALL);
+        match result {
+            Ok(0) | Err(_) => {
+                from.release(&net.buffers);
+                let clean = matches!(result, Ok(0));
+                ended(from, clean, decoder)
+            }
+            Ok(_) => Ok(()),
+        }
+    }
+
+    /// The rest of a body that needs no framing: each buffer is read and written as it is, never copied, and a
+    /// read never takes more than the body has left, so nothing of the next message is in it.
+    async fn pass(
+        &mut self,
+        from: &mut Reader<'_>,
+        decoder: &mut BodyDecoder,
+        to: &mut Writer<'_>,
+    ) -> Result<(), Broken> {
+        let net = self.transfer.net;
+        let mut buffer = self
+            .outgoing
+            .take()
+            .filter(|buffer| buffer.capacity() >= crate::net::SMALL);
+        loop {
+            let mut room = match buffer.take() {
+                Some(room) => room,
+                None => net.buffers.small(),
+            };
+            let left = decoder
+                .remaining()
+                .map_or(usize::MAX, |left| usize::try_from(left).unwrap_or(usize::MAX));
+            room.limit_read(left);
+            from.deadline
+                .set_read(net.clock.now() + millis(self.transfer.source_idle));
+            let (result, room) = from.read_into(room).await;
+            net.clock.refresh();
+            let length = match result {
+                Ok(length) if length > 0 => length,
+                _ => {
+                    net.buffers.give(room);
+                    return ended(from, result.is_ok(), decoder);
+                }
+            };
+            count(self.transfer, length)?;
+            // The decoder only counts here: what it is given is all content.
+            decoder
+                .decode(room.filled())
+                .map_err(|error| Broken::Malformed(error.detail))?;
+            let was_full = room.spare_len() == 0;
+            self.outgoing = Some(room);
+            self.flush(to).await?;
+            if decoder.is_complete() {
+                return Ok(());
+            }
+            buffer = self.outgoing.take();
+            if was_full && let Some(small) = buffer.take_if(|buffer| buffer.capacity() < crate::net::LARGE) {
+                net.buffers.give(small);
+                buffer = Some(net.buffers.large());
+            }
+        }
+    }
+}
+
+fn count(transfer: &Transfer<'_>, length: usize) -> Result<(), Broken> {
+    let content = transfer.content.get() + length as u64;
+    transfer.content.set(content);
+    match transfer.limit {
+        Some(limit) if content > limit => Err(Broken::TooLarge),
+        _ => Ok(()),
+    }
+}
+
+fn append(out: &mut Vec<u8>, output: Output, content: &[u8]) {
+    match output {
+        Output::Nothing => {}
+        Output::Raw => out.extend_from_slice(content),
+        Output::Chunked => {
+            if content.is_empty() {
+                return; // a chunk of nothing would be the last one
+            }
+            let (prefix, length) = encode::chunk_prefix(content.len());
+            out.extend_from_slice(&prefix[..length]);
+            out.extend_from_slice(content);
+            out.extend_from_slice(b"\r\n");
+        }
+    }
+}
+
+/// The source has no more: in order, too early, or because it was late.
+fn ended(from: &Reader<'_>, clean: bool, decoder: &mut BodyDecoder) -> Result<(), Broken> {
+    if from.deadline.expired() {
+        return Err(Broken::SourceTimedOut);
+    }
+    // A reset is never the orderly end of a close-delimited body.
+    if !clean {
+        return Err(Broken::Truncated);
+    }
+    decoder.end_of_stream().map_err(|_| Broken::Truncated)
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX / 2)
+}
+
+/// For callers that only know that something on a socket failed.
+impl From<io::Error> for Broken {
+    fn from(_: io::Error) -> Self {
+        Self::Truncated
+    }
+}

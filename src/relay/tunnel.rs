@@ -1,0 +1,91 @@
+//! Two-way traffic after an upgrade: bytes as they are, each direction ends on its own.
+
+use crate::{
+    net::{Buffer, Net, Reader, Wire, Writer},
+    runtime::{First, race},
+};
+use std::{cell::Cell, pin::pin, time::Duration};
+
+/// How a tunnel ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// Both sides said their end.
+    Closed,
+    /// A side reset, or went silent for longer than the limit.
+    Broken,
+    TimedOut,
+}
+
+/// Relays until both directions have ended. An end of stream is passed on as a half-close, so a side may go on
+/// sending after the other has finished. Bytes are counted up (client to origin) and down.
+pub async fn tunnel(
+    net: &Net,
+    client: &mut Wire,
+    origin: &mut Wire,
+    idle: Duration,
+    up: &Cell<u64>,
+    down: &Cell<u64>,
+) -> Ended {
+    let (client_reader, client_writer) = client.split();
+    let (origin_reader, origin_writer) = origin.split();
+    let mut upward = pin!(one_way(net, client_reader, origin_writer, idle, up));
+    let mut downward = pin!(one_way(net, origin_reader, client_writer, idle, down));
+    // A direction that breaks takes the other with it: nobody would read what it still carries.
+    match race(upward.as_mut(), downward.as_mut()).await {
+        First::Left(Ended::Closed) => downward.await,
+        First::Right(Ended::Closed) => upward.await,
+        First::Left(ended) | First::Right(ended) => ended,
+    }
+}
+
+async fn one_way(
+    net: &Net,
+    mut from: Reader<'_>,
+    mut to: Writer<'_>,
+    idle: Duration,
+    count: &Cell<u64>,
+) -> Ended {
+    let idle = u64::try_from(idle.as_millis()).unwrap_or(u64::MAX / 2);
+    let touch = |from: &Reader<'_>, to: &Writer<'_>| {
+        // Either direction's traffic keeps both wires alive: silence is of the tunnel, not of one side.
+        let at = net.clock.now() + idle;
+        from.deadline.set(at);
+        to.deadline.set(at);
+    };
+    touch(&from, &to);
+    let mut held: Option<Buffer> = from.take().filter(|buffer| !buffer.is_empty());
+    loop {
+        let buffer = match held.take() {
+            Some(buffer) => buffer,
+            None => {
+                if from.readable().await.is_err() {
+                    return Ended::Broken;
+                }
+                let (result, buffer) = from.read_into(net.buffers.small()).await;
+                net.clock.refresh();
+                match result {
+                    Ok(0) if from.deadline.expired() => return Ended::TimedOut,
+                    Ok(0) => {
+                        net.buffers.give(buffer);
+                        to.shut();
+                        return Ended::Closed;
+                    }
+                    Ok(_) => buffer,
+                    Err(_) => return Ended::Broken,
+                }
+            }
+        };
+        count.set(count.get() + buffer.len() as u64);
+        touch(&from, &to);
+        let (result, buffer) = to.write_all(buffer).await;
+        net.clock.refresh();
+        net.buffers.give(buffer);
+        if result.is_err() {
+            return if to.deadline.expired() {
+                Ended::TimedOut
+            } else {
+                Ended::Broken
+            };
+        }
+    }
+}

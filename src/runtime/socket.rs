@@ -1,0 +1,203 @@
+//! A connected (or listening) stream socket of either family on this thread's driver.
+//!
+//! monoio's stream types differ by family and split through reference counts; recv(2) and send(2) do not care.
+//! One type over the descriptor serves TCP, UNIX sockets and a listener's readiness alike.
+
+use monoio::{
+    buf::{IoBuf, IoBufMut},
+    io::{AsyncReadRent, AsyncWriteRent},
+    net::TcpStream,
+};
+use std::{
+    cell::UnsafeCell,
+    io,
+    os::fd::{AsRawFd, OwnedFd, RawFd},
+};
+
+/// A buffer the kernel may fill behind what it already holds.
+///
+/// # Safety
+/// `spare` stays valid, writable memory for as long as the value lives, also when the value is moved.
+pub unsafe trait ReadBuffer: Unpin + 'static {
+    /// Start and length of the free space.
+    fn spare(&mut self) -> (*mut u8, usize);
+    /// The first `length` bytes of the free space now hold data.
+    ///
+    /// # Safety
+    /// They were written.
+    unsafe fn filled(&mut self, length: usize);
+}
+
+/// A buffer whose bytes the kernel may read.
+///
+/// # Safety
+/// `bytes` stays valid, unchanged memory for as long as the value lives, also when the value is moved.
+pub unsafe trait WriteBuffer: Unpin + 'static {
+    fn bytes(&self) -> (*const u8, usize);
+}
+
+struct Reading<B>(B);
+struct Writing<B>(B);
+
+// SAFETY: the contract of `ReadBuffer` is monoio's own, word for word.
+unsafe impl<B: ReadBuffer> IoBufMut for Reading<B> {
+    fn write_ptr(&mut self) -> *mut u8 {
+        self.0.spare().0
+    }
+    fn bytes_total(&mut self) -> usize {
+        self.0.spare().1
+    }
+    unsafe fn set_init(&mut self, length: usize) {
+        // SAFETY: monoio calls this once, with what the kernel wrote.
+        unsafe { self.0.filled(length) }
+    }
+}
+
+// SAFETY: the contract of `WriteBuffer` is monoio's own, word for word.
+unsafe impl<B: WriteBuffer> IoBuf for Writing<B> {
+    fn read_ptr(&self) -> *const u8 {
+        self.0.bytes().0
+    }
+    fn bytes_init(&self) -> usize {
+        self.0.bytes().1
+    }
+}
+
+/// A socket on this thread's driver. Reading and writing may be under way at the same time, one of each.
+pub struct Socket {
+    stream: UnsafeCell<TcpStream>,
+    descriptor: RawFd,
+}
+
+impl Socket {
+    /// Takes the descriptor. It must be blocking on io_uring, where the ring waits, and non-blocking on
+    /// epoll: `Driver::wants_nonblocking` says which.
+    ///
+    /// # Errors
+    /// epoll refused to watch it.
+    pub fn new(descriptor: OwnedFd) -> io::Result<Self> {
+        let raw = descriptor.as_raw_fd();
+        let stream = TcpStream::from_std(std::net::TcpStream::from(descriptor))?;
+        Ok(Self {
+            stream: UnsafeCell::new(stream),
+            descriptor: raw,
+        })
+    }
+
+    pub fn descriptor(&self) -> RawFd {
+        self.descriptor
+    }
+
+    /// Waits until a read would not block, without holding a buffer. May be wrong once on epoll, where
+    /// readiness is remembered until a read finds nothing; a read after it simply waits.
+    pub async fn readable(&self) -> io::Result<()> {
+        self.stream().readable(true).await
+    }
+
+    /// As `readable`, but asks the socket itself: for callers that then use a system call of their own.
+    pub async fn readable_now(&self) -> io::Result<()> {
+        self.stream().readable(false).await
+    }
+
+    pub async fn writable(&self) -> io::Result<()> {
+        self.stream().writable(false).await
+    }
+
+    /// Reads once, behind what the buffer holds. 0 is the peer's end of stream (or a buffer without room).
+    /// Dropping this future loses bytes: the kernel may already have filled the buffer.
+    pub async fn receive<B: ReadBuffer>(&self, buffer: B) -> (io::Result<usize>, B) {
+        // SAFETY: see `stream_mut`: one reader at a time, which the callers' `&mut` wire gives.
+        let stream = unsafe { self.stream_mut() };
+        let (result, buffer) = stream.read(Reading(buffer)).await;
+        (result, buffer.0)
+    }
+
+    /// Writes once; may write less than all.
+    pub async fn send<B: WriteBuffer>(&self, buffer: B) -> (io::Result<usize>, B) {
+        // SAFETY: see `stream_mut`: one writer at a time, which the callers' `&mut` wire gives.
+        let stream = unsafe { self.stream_mut() };
+        let (result, buffer) = stream.write(Writing(buffer)).await;
+        (result, buffer.0)
+    }
+
+    fn stream(&self) -> &TcpStream {
+        // SAFETY: the exclusive borrows of `stream_mut` change nothing in the stream.
+        unsafe { &*self.stream.get() }
+    }
+
+    /// # Safety
+    /// At most one read and one write are under way. monoio's `TcpStream` says of itself (`Split`) that
+    /// reading and writing through two exclusive halves at once is sound: both only clone its descriptor.
+    #[allow(
+        clippy::mut_from_ref,
+        reason = "what monoio's own split halves do, without their reference count"
+    )]
+    unsafe fn stream_mut(&self) -> &mut TcpStream {
+        // SAFETY: the caller's promise; the type is not Sync, so this is one thread.
+        unsafe { &mut *self.stream.get() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{
+        net::Buffer,
+        runtime::{Driver, DriverChoice, Socket, block_on, choose, join},
+    };
+    use std::os::{fd::OwnedFd, unix::net::UnixStream};
+
+    fn on_both_drivers(test: impl AsyncFn(Driver)) {
+        for choice in [DriverChoice::Epoll, DriverChoice::Auto] {
+            let driver = choose(choice).expect("both choices always give one").driver;
+            block_on(driver, test(driver)).expect("a runtime");
+        }
+    }
+
+    fn pair(driver: Driver) -> (Socket, Socket) {
+        let (a, b) = UnixStream::pair().expect("a socket pair");
+        for side in [&a, &b] {
+            side.set_nonblocking(driver.wants_nonblocking()).expect("a flag");
+        }
+        (
+            Socket::new(OwnedFd::from(a)).expect("a"),
+            Socket::new(OwnedFd::from(b)).expect("b"),
+        )
+    }
+
+    #[test]
+    fn reads_and_writes_at_once() {
+        on_both_drivers(async |driver| {
+            let (a, b) = pair(driver);
+            let reading = async {
+                let (result, buffer) = a.receive(Buffer::with_capacity(16)).await;
+                assert_eq!((result.expect("bytes"), buffer.filled()), (5, &b"hello"[..]));
+            };
+            let writing = async {
+                let mut out = Buffer::with_capacity(16);
+                out.vector().extend_from_slice(b"hello");
+                let (sent, _) = a.send(Buffer::from(b"other way".to_vec())).await;
+                assert_eq!(sent.expect("room"), 9);
+                assert_eq!(b.send(out).await.0.expect("room"), 5);
+            };
+            join(reading, writing).await;
+            b.readable().await.expect("readable");
+            assert_eq!(
+                b.receive(Buffer::with_capacity(64)).await.1.filled(),
+                b"other way"
+            );
+        });
+    }
+
+    #[test]
+    fn a_shut_socket_wakes_its_reader() {
+        on_both_drivers(async |driver| {
+            let (a, _b) = pair(driver);
+            let wake = async {
+                crate::runtime::sleep(std::time::Duration::from_millis(1)).await;
+                crate::net::shut(a.descriptor());
+            };
+            let (ended, ()) = join(a.receive(Buffer::with_capacity(16)), wake).await;
+            assert_eq!(ended.0.expect("an end of stream"), 0);
+        });
+    }
+}

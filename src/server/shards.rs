@@ -1,0 +1,195 @@
+//! All shards of the process, as control has them.
+
+use crate::{
+    listener::Admission,
+    observe::{
+        counters::Counters,
+        queue::{RecordReceiver, queue},
+    },
+    runtime::Chosen,
+    shard::{self, Message, Outbox, Parts, Start, inbox, snapshot::Snapshot},
+};
+use std::{
+    hash::{BuildHasher, RandomState},
+    net::IpAddr,
+    os::fd::OwnedFd,
+    sync::Arc,
+};
+use tokio::sync::mpsc;
+
+/// Records waiting for control, bytes per shard. At 300 bytes a record and 20 ms between two looks, 1 MiB lasts
+/// for 170,000 requests a second.
+const RECORD_QUEUE: usize = 1024 * 1024;
+
+/// A shard's thread has ended.
+#[derive(Debug)]
+pub(super) struct Ended {
+    pub shard: usize,
+    pub reason: String,
+    /// It was told to.
+    pub orderly: bool,
+}
+
+enum Event {
+    Ready,
+    Ended(Ended),
+}
+
+pub(super) struct Shards {
+    outboxes: Arc<[Outbox]>,
+    records: Vec<RecordReceiver>,
+    events: mpsc::UnboundedReceiver<Event>,
+    running: usize,
+    ready: usize,
+    #[allow(
+        dead_code,
+        reason = "read by the metrics of a process that runs; kept alive with the shards"
+    )]
+    pub counters: Vec<Arc<Counters>>,
+}
+
+impl Shards {
+    pub(super) fn start(
+        snapshot: &Arc<Snapshot>,
+        chosen: &Chosen,
+        count: usize,
+        cpus: &[core_affinity::CoreId],
+        sockets: Vec<Vec<OwnedFd>>,
+    ) -> Result<Self, String> {
+        let limits = &snapshot.limits;
+        let admission = Arc::new(Admission::new(limits.connections, limits.connections_per_client));
+        let (sender, events) = mpsc::unbounded_channel();
+        let seeds = RandomState::new();
+        let pseudonym: Arc<str> = format!("ringway-{:08x}", seeds.hash_one(0) as u32).into();
+        let mut all = Self {
+            outboxes: Arc::from([]),
+            records: Vec::new(),
+            events,
+            running: 0,
+            ready: 0,
+            counters: Vec::new(),
+        };
+        let mut outboxes = Vec::new();
+        for (index, listeners) in sockets.into_iter().enumerate() {
+            let (outbox, inbox) =
+                inbox().map_err(|error| format!("a shard's inbox could not be made: {error}"))?;
+            let records = snapshot.access_log.is_some().then(|| {
+                let (sender, receiver) = queue(RECORD_QUEUE);
+                all.records.push(receiver);
+                sender
+            });
+            let counters = Arc::new(Counters::default());
+            all.counters.push(counters.clone());
+            let pin = snapshot.runtime.pin && !cpus.is_empty();
+            let ready = sender.clone();
+            let start = Start {
+                parts: Parts {
+                    driver: chosen.driver,
+                    snapshot: snapshot.clone(),
+                    counters,
+                    admission: admission.clone(),
+                    records,
+                    pseudonym: pseudonym.clone(),
+                    seed: seeds.hash_one(index + 1),
+                },
+                listeners,
+                inbox,
+                cpu: pin.then(|| cpus[index % cpus.len()]),
+                ready: Box::new(move || drop(ready.send(Event::Ready))),
+            };
+            spawn(index, start, sender.clone())?;
+            outboxes.push(outbox);
+            all.running += 1;
+        }
+        debug_assert_eq!(all.running, count);
+        all.outboxes = outboxes.into();
+        Ok(all)
+    }
+
+    pub(super) fn outboxes(&self) -> Arc<[Outbox]> {
+        self.outboxes.clone()
+    }
+
+    /// The record queues, once.
+    pub(super) fn records(&mut self) -> Vec<RecordReceiver> {
+        std::mem::take(&mut self.records)
+    }
+
+    pub(super) fn send(&self, message: &Message) {
+        self.outboxes
+            .iter()
+            .for_each(|outbox| outbox.send(message.clone()));
+    }
+
+    pub(super) fn resolved(&self, name: &str, addresses: &[IpAddr]) {
+        self.send(&Message::Resolved {
+            name: name.into(),
+            addresses: addresses.into(),
+        });
+    }
+
+    /// Until every shard listens.
+    pub(super) async fn all_ready(&mut self) -> Result<(), String> {
+        while self.ready < self.running {
+            match self.events.recv().await {
+                Some(Event::Ready) => self.ready += 1,
+                Some(Event::Ended(ended)) => {
+                    return Err(format!("shard {} could not start: {}", ended.shard, ended.reason));
+                }
+                None => return Err("the shards are gone".to_owned()),
+            }
+        }
+        Ok(())
+    }
+
+    /// The next shard to end, in order or not.
+    pub(super) async fn next_end(&mut self) -> Ended {
+        loop {
+            match self.events.recv().await {
+                Some(Event::Ready) => self.ready += 1,
+                Some(Event::Ended(ended)) => {
+                    self.running -= 1;
+                    return ended;
+                }
+                // Each thread holds a sender until it has reported its end.
+                None => std::future::pending::<()>().await,
+            }
+        }
+    }
+
+    /// Until every shard has ended.
+    ///
+    /// # Errors
+    /// One did not end in order.
+    pub(super) async fn all_ended(&mut self) -> Result<(), Ended> {
+        while self.running > 0 {
+            let ended = self.next_end().await;
+            if !ended.orderly {
+                return Err(ended);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn spawn(index: usize, start: Start, events: mpsc::UnboundedSender<Event>) -> Result<(), String> {
+    let body = move || {
+        let run = std::panic::AssertUnwindSafe(|| shard::run(start));
+        let (reason, orderly) = match std::panic::catch_unwind(run) {
+            Ok(Ok(())) => ("drained".to_owned(), true),
+            Ok(Err(error)) => (error.to_string(), false),
+            Err(_) => ("it panicked".to_owned(), false),
+        };
+        // Control may already be on its way out.
+        let _ = events.send(Event::Ended(Ended {
+            shard: index,
+            reason,
+            orderly,
+        }));
+    };
+    std::thread::Builder::new()
+        .name(format!("shard-{index}"))
+        .spawn(body)
+        .map(drop)
+        .map_err(|error| format!("shard {index} could not be started: {error}"))
+}

@@ -1,0 +1,24 @@
+//! A snapshot with the state one shard built for it.
+
+use super::snapshot::Snapshot;
+use crate::upstream::Cluster;
+use std::{net::IpAddr, sync::Arc};
+
+pub struct Live {
+    pub snapshot: Arc<Snapshot>,
+    /// In the order of `snapshot.clusters`.
+    pub clusters: Vec<Cluster>,
+}
+
+impl Live {
+    pub fn new(snapshot: Arc<Snapshot>) -> Self {
+        let clusters = snapshot.clusters.iter().cloned().map(Cluster::new).collect();
+        Self { snapshot, clusters }
+    }
+
+    pub fn resolved(&self, name: &str, addresses: &[IpAddr]) {
+        for cluster in &self.clusters {
+            cluster.resolved(name, addresses);
+        }
+    }
+}

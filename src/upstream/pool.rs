@@ -1,0 +1,302 @@
+//! A cluster as one shard has it: its hosts, the choice among them, and idle connections kept for reuse.
+
+use super::{
+    Host, HostAddress,
+    balance::{self, Balancer, HashOn, Policy},
+    cluster::{EndpointAddress, Spec},
+    connect,
+    host::Idle,
+};
+use crate::{
+    clock::Tick,
+    fault::{Fault, Kind, Phase},
+    net::{self, Net, Wire},
+};
+use std::{
+    cell::RefCell,
+    net::{IpAddr, SocketAddr},
+    rc::Rc,
+};
+
+/// Idle connections kept per host and shard. Past it a connection that comes back is closed: a burst's
+/// connections do not stay.
+const IDLE_PER_HOST: usize = 256;
+
+/// A pooled connection is not reused past this age, so that changes behind an address (a load balancer's own
+/// DNS) are followed.
+const LIFETIME_MS: Tick = 30 * 60 * 1000;
+
+/// Tries of one request at most, the first included.
+pub const TRIES: usize = 3;
+
+pub struct Cluster {
+    pub spec: Spec,
+    hosts: RefCell<Hosts>,
+}
+
+struct Hosts {
+    list: Vec<Rc<Host>>,
+    balancer: Balancer,
+    /// Last good answer for each endpoint's name; None: never resolved.
+    resolved: Vec<Option<Vec<IpAddr>>>,
+}
+
+/// Hosts this request was refused by; it does not go there again.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Tried {
+    addresses: [usize; TRIES],
+    count: usize,
+}
+
+impl Tried {
+    fn add(&mut self, host: &Rc<Host>) {
+        if self.count < TRIES {
+            self.addresses[self.count] = Rc::as_ptr(host).addr();
+            self.count += 1;
+        }
+    }
+
+    fn has(&self, host: &Rc<Host>) -> bool {
+        self.addresses[..self.count].contains(&Rc::as_ptr(host).addr())
+    }
+}
+
+/// A connection for one exchange. Dropped, it is closed; given back, it may be reused.
+pub struct Lease {
+    pub wire: Wire,
+    in_flight: InFlight,
+    /// It came from the pool: a failure before a byte of the answer may be age, not the origin.
+    pub reused: bool,
+    born: Tick,
+}
+
+impl Cluster {
+    pub fn new(spec: Spec) -> Self {
+        let resolved = spec
+            .endpoints
+            .iter()
+            .map(|endpoint| match &endpoint.address {
+                EndpointAddress::Tcp { host, .. } => host.parse::<IpAddr>().ok().map(|address| vec![address]),
+                EndpointAddress::Unix { .. } => None,
+            })
+            .collect();
+        let hosts = Hosts {
+            list: Vec::new(),
+            balancer: Balancer::new(spec.balance.clone(), &[]),
+            resolved,
+        };
+        let cluster = Self {
+            spec,
+            hosts: RefCell::new(hosts),
+        };
+        cluster.rebuild();
+        cluster
+    }
+
+    /// A name's addresses, as control found them. Hosts that stay keep their connections.
+    pub fn resolved(&self, name: &str, addresses: &[IpAddr]) {
+        let mut changed = false;
+        {
+            let mut hosts = self.hosts.borrow_mut();
+            for (index, endpoint) in self.spec.endpoints.iter().enumerate() {
+                if matches!(&endpoint.address, EndpointAddress::Tcp { host, .. } if host == name)
+                    && hosts.resolved[index].as_deref() != Some(addresses)
+                {
+                    hosts.resolved[index] = Some(addresses.to_vec());
+                    changed = true;
+                }
+            }
+        }
+        if changed {
+            self.rebuild();
+        }
+    }
+
+    fn rebuild(&self) {
+        let mut hosts = self.hosts.borrow_mut();
+        let mut wanted: Vec<(HostAddress, String, u32)> = Vec::new();
+        // An endpoint's share does not grow with the number of addresses behind its name.
+        let addresses =
+            |resolved: &Option<Vec<IpAddr>>| resolved.as_ref().map_or(1, |list| list.len().max(1)) as u32;
+        let scale = hosts.resolved.iter().map(addresses).max().unwrap_or(1);
+        for (endpoint, resolved) in self.spec.endpoints.iter().zip(&hosts.resolved) {
+            match &endpoint.address {
+                EndpointAddress::Unix { path } => {
+                    let weight = endpoint.weight * scale;
+                    wanted.push((HostAddress::Unix(path.clone()), "localhost".to_owned(), weight));
+                }
+                EndpointAddress::Tcp { host, port } => {
+                    let weight = (endpoint.weight * scale / addresses(resolved)).max(1);
+                    for address in resolved.iter().flatten() {
+                        let address = HostAddress::Tcp(SocketAddr::new(*address, *port));
+                        wanted.push((address, authority(host, *port), weight));
+                    }
+                }
+            }
+        }
+        let list: Vec<Rc<Host>> = wanted
+            .iter()
+            .map(|(address, authority, _)| {
+                let same = |host: &&Rc<Host>| host.address == *address && host.authority == *authority;
+                let kept = hosts.list.iter().find(same).cloned();
+                kept.unwrap_or_else(|| Rc::new(Host::new(address.clone(), authority.clone())))
+            })
+            .collect();
+        // A ring has points per unit of weight: the smallest whole numbers keep it small.
+        let divisor = wanted
+            .iter()
+            .fold(0, |divisor, (_, _, weight)| {
+                greatest_common_divisor(divisor, *weight)
+            })
+            .max(1);
+        let weights: Vec<(u64, u32)> = wanted
+            .iter()
+            .map(|(address, _, weight)| (balance::hash(format!("{address:?}").as_bytes()), weight / divisor))
+            .collect();
+        hosts.balancer = Balancer::new(self.spec.balance.clone(), &weights);
+        hosts.list = list;
+    }
+
+    /// What the hash of a consistent choice is taken of, if this cluster's choice wants one.
+    pub fn hash_on(&self) -> Option<&HashOn> {
+        match &self.spec.balance {
+            Policy::ConsistentHash(on) => Some(on),
+            _ => None,
+        }
+    }
+
+    /// Chooses a host and gives a connection to it: a pooled one that passes the staleness test, unless
+    /// `fresh`, else a new one.
+    ///
+    /// # Errors
+    /// `Unavailable` when no host is left to try; connect faults, to be tried again.
+    pub async fn check_out(
+        &self,
+        net: &Net,
+        random: u64,
+        hash: u64,
+        tried: &mut Tried,
+        fresh: bool,
+    ) -> Result<Lease, Fault> {
+        let host = self.choose(random, hash, tried).ok_or(Fault::gateway(
+            Kind::Unavailable,
+            Phase::Connect,
+            "no endpoint of the upstream is available",
+        ))?;
+        let in_flight = InFlight::new(host.clone());
+        if !fresh {
+            let oldest = net.clock.now().saturating_sub(LIFETIME_MS);
+            while let Some(idle) = host.take_idle() {
+                if idle.born < oldest && oldest > 0 || net::is_stale(idle.wire.socket().descriptor()) {
+                    continue;
+                }
+                return Ok(Lease {
+                    wire: idle.wire,
+                    in_flight,
+                    reused: true,
+                    born: idle.born,
+                });
+            }
+        }
+        match connect::open(net, &host.address, self.spec.timeouts.connect).await {
+            Ok(wire) => Ok(Lease {
+                wire,
+                in_flight,
+                reused: false,
+                born: net.clock.now(),
+            }),
+            Err(fault) => {
+                tried.add(&host);
+                Err(fault)
+            }
+        }
+    }
+
+    fn choose(&self, random: u64, hash: u64, tried: &Tried) -> Option<Rc<Host>> {
+        let mut hosts = self.hosts.borrow_mut();
+        let Hosts { list, balancer, .. } = &mut *hosts;
+        // One host, never refused: nearly every request.
+        if let [only] = list.as_slice() {
+            return (!tried.has(only)).then(|| only.clone());
+        }
+        let chosen = balancer.choose(random, hash, &|index| list[index].in_flight.get(), &|index| {
+            !tried.has(&list[index])
+        })?;
+        Some(list[chosen].clone())
+    }
+
+    /// Closes what has been idle for too long.
+    pub fn sweep(&self, now: Tick) {
+        let limit = u64::try_from(self.spec.timeouts.idle.as_millis()).unwrap_or(u64::MAX);
+        for host in &self.hosts.borrow().list {
+            host.idle
+                .borrow_mut()
+                .retain(|idle| now.saturating_sub(idle.since) < limit);
+        }
+    }
+}
+
+impl Lease {
+    /// The exchange ended in order and the origin keeps the connection: for the next one.
+    pub fn give_back(self, net: &Net) {
+        let Self {
+            wire,
+            in_flight,
+            born,
+            ..
+        } = self;
+        if !wire.is_sound() || wire.has_unread() || wire.deadline.expired() {
+            return;
+        }
+        wire.deadline.clear();
+        let mut idle = in_flight.0.idle.borrow_mut();
+        if idle.len() < IDLE_PER_HOST {
+            idle.push(Idle {
+                wire,
+                since: net.clock.now(),
+                born,
+            });
+        }
+    }
+
+    pub fn host(&self) -> &Host {
+        &self.in_flight.0
+    }
+}
+
+/// Counts an exchange on its host, also one that is abandoned or panics.
+struct InFlight(Rc<Host>);
+
+impl InFlight {
+    fn new(host: Rc<Host>) -> Self {
+        host.in_flight.set(host.in_flight.get() + 1);
+        Self(host)
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.in_flight.set(self.0.in_flight.get() - 1);
+    }
+}
+
+fn greatest_common_divisor(a: u32, b: u32) -> u32 {
+    if b == 0 {
+        a
+    } else {
+        greatest_common_divisor(b, a % b)
+    }
+}
+
+fn authority(host: &str, port: u16) -> String {
+    let host = if host.contains(':') {
+        format!("[{host}]")
+    } else {
+        host.to_owned()
+    };
+    if port == 80 {
+        host
+    } else {
+        format!("{host}:{port}")
+    }
+}
