@@ -9,14 +9,14 @@
 //! ```
 
 // Data plane, in the order of a request.
-pub mod listener;
 pub mod connection;
 pub mod http1;
-pub mod route;
-pub mod upstream;
+pub mod listener;
+pub mod observe;
 pub mod relay;
 pub mod reply;
-pub mod observe;
+pub mod route;
+pub mod upstream;
 
 // What a shard owns.
 pub mod shard;

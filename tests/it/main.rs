@@ -1,1 +1,30 @@
-fn main() {}
+//! What a user can see of Ringway, tested where the user stands: the real binary between real sockets.
+//! One module a behaviour; each test runs on io_uring and on epoll. How it works: `docs/testing.md`.
+
+#![allow(
+    unreachable_pub,
+    reason = "nothing of a test binary is reachable; `pub` marks what its modules offer each other"
+)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod access_log;
+mod balance;
+mod clients;
+mod commands;
+mod conformance;
+mod drain;
+mod forwarding;
+mod framing;
+mod harness;
+mod limits;
+mod origin_faults;
+mod overload;
+mod ports;
+mod retries;
+mod routing;
+mod streaming;
+mod strictness;
+mod timeouts;
+mod tunnel;

@@ -1,0 +1,102 @@
+//! One line of JSON for each exchange, good or bad.
+
+use crate::support::{
+    Gateway, Origin, both_drivers, config, eventually,
+    message::{get_request, ok, post_request},
+};
+use serde_json::Value;
+
+both_drivers! {
+    fn an_exchange_is_one_line(driver) {
+        let origin = Origin::answering(ok("answer"));
+        let gateway = logging(driver, &origin.url);
+        gateway.client().send(post_request("/orders?id=1", "X-Request-Id: id-0123456789\r\n", "body")).response();
+        let line = &lines(&gateway, 1)[0];
+        for (field, expected) in [
+            ("method", "POST"),
+            ("target", "/orders?id=1"),
+            ("host", "gateway.test"),
+            ("client", "127.0.0.1"),
+            ("protocol", "HTTP/1.1"),
+            ("api", "default/test"),
+            ("request_id", "id-0123456789"),
+        ] {
+            assert_eq!(line[field], expected, "{field} in {line}");
+        }
+        assert_eq!(line["status"], 200);
+        assert_eq!(line["upstream"], origin.address.expect("tcp").to_string());
+        assert!(line["time"].as_str().is_some_and(|time| time.ends_with('Z')), "{line}");
+        assert!(line["duration_us"].as_u64() >= line["upstream_us"].as_u64(), "{line}");
+    }
+
+    fn failures_say_who_and_where(driver) {
+        let origin = Origin::start(|peer| {
+            peer.request();
+        });
+        let gateway = logging(driver, &origin.url);
+        assert_eq!(gateway.client().send(post_request("/", "", "x")).response().status, 502);
+        assert_eq!(gateway.client().send("GET / HTTP/1.1\r\nHost : h\r\n\r\n").response().status, 400);
+        let lines = lines(&gateway, 2);
+        assert_eq!((&lines[0]["status"], &lines[0]["ended_by"]), (&502.into(), &"upstream".into()), "{}", lines[0]);
+        assert_eq!((&lines[1]["status"], &lines[1]["ended_by"]), (&400.into(), &"client".into()), "{}", lines[1]);
+    }
+
+    fn every_exchange_of_a_connection_has_its_line(driver) {
+        let origin = Origin::answering(ok("x"));
+        let gateway = logging(driver, &origin.url);
+        let mut client = gateway.client();
+        for n in 0..50 {
+            client.get(&format!("/{n}"));
+        }
+        let targets: Vec<_> = lines(&gateway, 50).iter().map(|line| line["target"].clone()).collect();
+        let expected: Vec<Value> = (0..50).map(|n| format!("/{n}").into()).collect();
+        assert_eq!(targets, expected);
+    }
+
+    /// A target with quotes and escapes must not write a line of its own.
+    fn a_client_cannot_forge_a_line(driver) {
+        let origin = Origin::answering(ok("x"));
+        let gateway = logging(driver, &origin.url);
+        let forged = "/\",\"status\":999,\"x\":\"%0a";
+        gateway.client().send(get_request(forged, "User-Agent: \"}\\n{\r\n")).response();
+        gateway.get("/last");
+        let lines = lines(&gateway, 2);
+        assert_eq!(lines.len(), 2);
+        assert_ne!(lines[0]["status"], 999);
+    }
+
+    /// The lines of the last requests are written before the process ends.
+    fn nothing_is_lost_at_the_end(driver) {
+        let origin = Origin::answering(ok("x"));
+        let mut gateway = logging(driver, &origin.url);
+        let mut client = gateway.client();
+        for n in 0..200 {
+            client.get(&format!("/{n}"));
+        }
+        gateway.terminate();
+        assert_eq!(gateway.wait_exit().code(), Some(0));
+        assert_eq!(read(&gateway).len(), 200);
+    }
+}
+
+fn logging(driver: crate::support::Driver, origin: &str) -> Gateway {
+    Gateway::start(
+        driver,
+        config::api(origin)
+            + &config::configuration("accessLog", "path: '@folder@/access.log'\nformat: json"),
+    )
+}
+
+fn lines(gateway: &Gateway, count: usize) -> Vec<Value> {
+    eventually("the lines are written", || read(gateway).len() >= count);
+    read(gateway)
+}
+
+/// The whole lines written so far.
+fn read(gateway: &Gateway) -> Vec<Value> {
+    let text = std::fs::read_to_string(gateway.folder.path().join("access.log")).unwrap_or_default();
+    text.split_inclusive('\n')
+        .filter(|line| line.ends_with('\n'))
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line:?}")))
+        .collect()
+}

@@ -1,0 +1,210 @@
+//! A socket and what was read from it but not used yet; both ends of a test speak through one.
+
+use super::{
+    DEADLINE,
+    message::{Fields, Framing, Head, field},
+};
+use socket2::Socket;
+use std::{
+    io::{ErrorKind, Read, Write},
+    net::Shutdown,
+    time::Duration,
+};
+
+/// Why a message could not be read.
+#[derive(Debug)]
+pub enum Broken {
+    /// The peer closed before a byte of it.
+    Closed,
+    /// The peer closed in the middle; what of the body had come.
+    Truncated(Vec<u8>),
+    TimedOut,
+    Malformed(String),
+}
+
+pub struct Wire {
+    socket: Socket,
+    buffer: Vec<u8>,
+}
+
+impl Wire {
+    pub fn new(socket: Socket) -> Self {
+        socket.set_read_timeout(Some(DEADLINE)).unwrap();
+        socket.set_write_timeout(Some(DEADLINE)).unwrap();
+        Self {
+            socket,
+            buffer: Vec::new(),
+            }
+    }
+
+    pub fn socket(&self) -> &Socket {
+        &self.socket
+    }
+
+    pub fn try_send(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        self.socket.write_all(bytes)
+    }
+
+    pub fn half_close(&self) {
+        let _ = self.socket.shutdown(Shutdown::Write);
+    }
+
+    /// Ends the connection with RST instead of FIN.
+    pub fn reset(self) {
+        let _ = self.socket.set_linger(Some(Duration::ZERO));
+    }
+
+    /// Reads once. `Ok(0)`: the peer closed or reset.
+    pub fn fill(&mut self) -> Result<usize, Broken> {
+        let mut chunk = [0; 64 * 1024];
+        loop {
+            return match self.socket.read(&mut chunk) {
+                Ok(n) => {
+                    self.buffer.extend_from_slice(&chunk[..n]);
+                    Ok(n)
+                }
+                Err(e) if e.kind() == ErrorKind::Interrupted => continue,
+                Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+                    Err(Broken::TimedOut)
+                }
+                // A reset ends the stream like a close; what came before it was kept.
+                Err(_) => Ok(0),
+            };
+        }
+    }
+
+    /// A head, with the CRLFCRLF that ends it.
+    pub fn head(&mut self) -> Result<Head, Broken> {
+        let end = loop {
+            if let Some(at) = find(&self.buffer, b"\r\n\r\n") {
+                break at + 4;
+            }
+            if self.fill()? == 0 {
+                return Err(match self.buffer.is_empty() {
+                    true => Broken::Closed,
+                    false => Broken::Truncated(std::mem::take(&mut self.buffer)),
+                });
+            }
+        };
+        let raw: Vec<u8> = self.buffer.drain(..end).collect();
+        Head::parse(&raw).map_err(Broken::Malformed)
+    }
+
+    pub fn exact(&mut self, count: usize) -> Result<Vec<u8>, Broken> {
+        while self.buffer.len() < count {
+            if self.fill()? == 0 {
+                return Err(Broken::Truncated(std::mem::take(&mut self.buffer)));
+            }
+        }
+        Ok(self.buffer.drain(..count).collect())
+    }
+
+    /// Up to and without CRLF.
+    pub fn line(&mut self) -> Result<String, Broken> {
+        loop {
+            if let Some(at) = find(&self.buffer, b"\r\n") {
+                let line: Vec<u8> = self.buffer.drain(..at + 2).take(at).collect();
+                return String::from_utf8(line).map_err(|_| Broken::Malformed("line is not UTF-8".into()));
+            }
+            if self.fill()? == 0 {
+                return Err(Broken::Truncated(std::mem::take(&mut self.buffer)));
+            }
+        }
+    }
+
+    /// Everything until the peer closes.
+    pub fn rest(&mut self) -> Result<Vec<u8>, Broken> {
+        while self.fill()? != 0 {}
+        Ok(std::mem::take(&mut self.buffer))
+    }
+
+    /// One chunk's data; empty for the last, whose trailers are left unread.
+    pub fn chunk(&mut self) -> Result<Vec<u8>, Broken> {
+        let line = self.line()?;
+        if line.is_empty() || line.len() > 16 || !line.bytes().all(|b| b.is_ascii_hexdigit()) {
+            return Err(Broken::Malformed(format!("chunk size {line:?}")));
+        }
+        let size = usize::from_str_radix(&line, 16).map_err(|e| Broken::Malformed(e.to_string()))?;
+        if size == 0 {
+            return Ok(Vec::new());
+        }
+        let mut data = self.exact(size + 2)?;
+        match data.split_off(size).as_slice() {
+            b"\r\n" => Ok(data),
+            end => Err(Broken::Malformed(format!("chunk data ends with {end:?}"))),
+        }
+    }
+
+    pub fn trailers(&mut self) -> Result<Fields, Broken> {
+        let mut trailers = Fields::new();
+        loop {
+            match self.line()? {
+                line if line.is_empty() => return Ok(trailers),
+                line => trailers.push(field(&line).map_err(Broken::Malformed)?),
+            }
+        }
+    }
+
+    /// A body fed piece by piece to `take`, so that a big one need not be held.
+    pub fn stream_body(&mut self, framing: Framing, mut take: impl FnMut(&[u8])) -> Result<Fields, Broken> {
+        match framing {
+            Framing::None => {}
+            Framing::Length(mut left) => {
+                while left > 0 {
+                    if self.buffer.is_empty() && self.fill()? == 0 {
+                        return Err(Broken::Truncated(Vec::new()));
+                    }
+                    let now = self.buffer.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+                    take(&self.buffer[..now]);
+                    self.buffer.drain(..now);
+                    left -= now as u64;
+                }
+            }
+            Framing::Chunked => {
+                loop {
+                    match self.chunk()? {
+                        data if data.is_empty() => break,
+                        data => take(&data),
+                    }
+                }
+                return self.trailers();
+            }
+            Framing::UntilClose => {
+                take(&std::mem::take(&mut self.buffer));
+                while self.fill()? != 0 {
+                    take(&std::mem::take(&mut self.buffer));
+                }
+            }
+        }
+        Ok(Fields::new())
+    }
+
+    pub fn body(&mut self, framing: Framing) -> Result<(Vec<u8>, Fields), Broken> {
+        let mut body = Vec::new();
+        match self.stream_body(framing, |piece| body.extend_from_slice(piece)) {
+            Ok(trailers) => Ok((body, trailers)),
+            Err(Broken::Truncated(rest)) => {
+                body.extend_from_slice(&rest);
+                Err(Broken::Truncated(body))
+            }
+            Err(broken) => Err(broken),
+        }
+    }
+
+    /// Sends every byte back until the peer closes its side, then closes ours.
+    pub fn echo(&mut self) {
+        loop {
+            let got = std::mem::take(&mut self.buffer);
+            if !got.is_empty() && self.try_send(&got).is_err() {
+                return;
+            }
+            if !matches!(self.fill(), Ok(n) if n > 0) {
+                return self.half_close();
+            }
+        }
+    }
+}
+
+fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
+    haystack.windows(needle.len()).position(|window| window == needle)
+}
