@@ -41,21 +41,22 @@ enum After {
 
 /// Starts a task for an accepted connection.
 pub fn spawn(shard: &Rc<Shard>, accepted: Accepted, listener: usize, permit: Permit) {
-    let shard = shard.clone();
+    runtime::spawn(task(shard.clone(), accepted, listener, permit));
+}
+
+async fn task(shard: Rc<Shard>, accepted: Accepted, listener: usize, permit: Permit) {
     shard.connection_opened();
-    runtime::spawn(async move {
-        let open = Open {
-            shard,
-            _permit: permit,
-        };
-        if runtime::catch_panic(serve(open.shard.clone(), accepted, listener))
-            .await
-            .is_err()
-        {
-            // The panic hook has logged where; this connection is gone, the others go on.
-            open.shard.counters.panics.add(1);
-        }
-    });
+    let open = Open {
+        shard,
+        _permit: permit,
+    };
+    if runtime::catch_panic(serve(open.shard.clone(), accepted, listener))
+        .await
+        .is_err()
+    {
+        // The panic hook has logged where; this connection is gone, the others go on.
+        open.shard.counters.panics.add(1);
+    }
 }
 
 /// Counts the connection until its task ends, however it ends.
@@ -110,8 +111,9 @@ impl Connection {
             limits.keep_alive_idle
         };
         self.wire.deadline.set(self.shard.net.clock.now() + millis(idle));
-        let ready = self.wire.reader().readable().await.is_ok() && !self.wire.deadline.expired();
-        self.shard.net.clock.refresh();
+        let net = &self.shard.net;
+        let ready = matches!(self.wire.reader().fill_when_ready(net).await, Ok(length) if length > 0);
+        net.clock.refresh();
         ready
     }
 }

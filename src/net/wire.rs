@@ -1,7 +1,7 @@
 //! A stream with its buffer. A wire that waits holds none; one with a read in flight holds none either, because
 //! the kernel has it: if that read is abandoned, the buffer is gone for good and the wire can only be closed.
 
-use super::{Buffer, Buffers, Deadline, Net};
+use super::{Buffer, Buffers, Deadline, Landing, Net};
 use crate::runtime::Socket;
 use std::{io, os::fd::OwnedFd};
 
@@ -123,9 +123,21 @@ impl Reader<'_> {
         *self.inbound = Inbound::Held(buffer);
     }
 
-    /// Waits for bytes, or the end of the stream, without holding a buffer.
-    pub async fn readable(&mut self) -> io::Result<()> {
-        self.socket.readable().await
+    /// Waits for bytes, however long, and reads them; holds no buffer while it waits. 0: the end of the stream.
+    /// Nothing may be buffered.
+    ///
+    /// # Errors
+    /// The socket's.
+    pub async fn fill_when_ready(&mut self, net: &Net) -> io::Result<usize> {
+        debug_assert!(self.buffered().is_empty());
+        if net.driver.wants_nonblocking() {
+            *self.inbound = Inbound::InFlight;
+            let (result, landing) = self.socket.receive(Landing::new(net.buffers.clone())).await;
+            *self.inbound = landing.into_received().map_or(Inbound::Nothing, Inbound::Held);
+            return result;
+        }
+        self.socket.readable().await?;
+        self.fill(&net.buffers, false).await
     }
 
     /// Reads once behind what is buffered, into a fresh buffer if there is none: a small one, or, where the last

@@ -76,7 +76,7 @@ fn log(options: &ProcessOptions) -> Result<(), String> {
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
         let thread = std::thread::current();
-        let reason = panic.payload_as_str().unwrap_or("no message");
+        let reason = reason(panic.payload());
         tracing::error!(place, thread = thread.name(), "panic: {reason}");
     }));
     Ok(())
@@ -95,6 +95,12 @@ fn exit(result: Result<(), String>) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn reason(payload: &dyn std::any::Any) -> &str {
+    let text = payload.downcast_ref::<&str>().copied();
+    text.or_else(|| payload.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("no message")
 }
 
 fn control_runtime() -> Result<tokio::runtime::Runtime, String> {
