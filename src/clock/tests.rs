@@ -25,7 +25,7 @@ fn leap_years_and_their_neighbours() {
 /// Counts the calendar up day by day with the rule as everyone knows it, and compares 500 years of it.
 #[test]
 fn every_day_follows_the_one_before() {
-    let leap = |year: u64| year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let leap = |year: u64| year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
     let (mut year, mut month, mut day) = (1970, 1, 1);
     for days in 0..182_622_u64 {
         let civil = Civil::from_unix(days * 86_400 + 86_399);

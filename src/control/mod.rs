@@ -1,1 +1,7 @@
-//! control
+//! The control plane: everything that may wait. One thread, one tokio runtime; shards hear of it by message.
+
+pub mod demo_origin;
+pub mod logs;
+pub mod ports;
+pub mod resolve;
+pub mod runtime_log;

@@ -1,7 +1,7 @@
 //! Socket options and the few system calls that never wait: bind, accept, connect, shut down, look.
 
 use crate::runtime::Driver;
-use socket2::{Domain, Protocol, SockAddr, Type};
+use socket2::{Domain, Protocol, SockAddr, SockAddrStorage, Type};
 use std::{
     io,
     net::{IpAddr, Ipv4Addr, SocketAddr},
@@ -58,17 +58,17 @@ pub fn accept(listener: RawFd, driver: Driver) -> io::Result<Accepted> {
             0
         };
     let mut made = -1;
-    // SAFETY: the closure gives accept4 a valid address of the length it names, and a descriptor that lives.
-    let (_, address) = unsafe {
-        SockAddr::try_init(|storage, size| {
-            let descriptor = libc::accept4(listener, storage.cast(), size, flags);
-            if descriptor < 0 {
-                return Err(io::Error::last_os_error());
-            }
-            made = descriptor;
+    let accept = |storage: *mut SockAddrStorage, size: *mut libc::socklen_t| {
+        // SAFETY: `try_init` gives valid pointers to storage and its length; the listener is borrowed alive.
+        made = unsafe { libc::accept4(listener, storage.cast(), size, flags) };
+        if made < 0 {
+            Err(io::Error::last_os_error())
+        } else {
             Ok(())
-        })
-    }?;
+        }
+    };
+    // SAFETY: where `accept` succeeds the kernel has written an address of the length it says.
+    let ((), address) = unsafe { SockAddr::try_init(accept) }?;
     // SAFETY: accept4 just made this descriptor; nobody else owns it.
     let descriptor = unsafe { OwnedFd::from_raw_fd(made) };
     let client = address

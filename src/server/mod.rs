@@ -10,7 +10,7 @@ pub use options::{AdminAddress, LogLevel, ProcessOptions, RunOptions};
 
 use crate::{
     admin::{self, AdminState, Readiness},
-    control::{logs, ports, resolve, runtime_log},
+    control::{logs::AccessLog, ports, resolve, runtime_log},
     net,
     runtime::{self, Chosen, DriverChoice},
     shard::{Message, snapshot::Snapshot},
@@ -34,14 +34,20 @@ const SPARE_DESCRIPTORS: u64 = 64;
 
 /// Serves until a signal has drained it. 1 when it could not start, or a shard died.
 pub fn run(options: RunOptions) -> ExitCode {
-    runtime_log::init(options.process.log.directive(), false);
-    exit(control_runtime().and_then(|runtime| runtime.block_on(serve(options))))
+    exit(
+        log(&options.process)
+            .and_then(|()| control_runtime())
+            .and_then(|runtime| runtime.block_on(serve(options))),
+    )
 }
 
 /// Starts the built-in origin and serves the built-in configuration in front of it, until a signal.
 pub fn demo(options: ProcessOptions) -> ExitCode {
-    runtime_log::init(options.log.directive(), false);
-    exit(control_runtime().and_then(|runtime| runtime.block_on(demo::serve(options))))
+    exit(
+        log(&options)
+            .and_then(|()| control_runtime())
+            .and_then(|runtime| runtime.block_on(demo::serve(options))),
+    )
 }
 
 /// Prints the version, the driver `run` would choose, and why.
@@ -64,11 +70,16 @@ pub fn version(choice: DriverChoice) -> ExitCode {
     }
 }
 
+fn log(options: &ProcessOptions) -> Result<(), String> {
+    runtime_log::init(options.log.directive(), false)
+}
+
 #[allow(
     clippy::print_stderr,
     reason = "the log may be off, and this is why the process ends"
 )]
 fn exit(result: Result<(), String>) -> ExitCode {
+    runtime_log::flush();
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(message) => {
@@ -111,6 +122,15 @@ async fn serve(options: RunOptions) -> Result<(), String> {
             .zip(bound)
             .for_each(|(shard, socket)| shard.push(socket));
     }
+    let access_log = match &snapshot.access_log {
+        None => None,
+        Some(spec) => Some(AccessLog::open(spec.clone()).map_err(|error| {
+            format!(
+                "the access log {} cannot be written: {error}",
+                spec.path.display()
+            )
+        })?),
+    };
     let (stop, stopped) = watch::channel(false);
     let state = Arc::new(AdminState::new());
     if let Some(listener) = admin_listener(process.admin).await? {
@@ -130,10 +150,7 @@ async fn serve(options: RunOptions) -> Result<(), String> {
         outboxes.iter().for_each(|outbox| outbox.send(message.clone()));
     };
     tokio::spawn(resolve::run(names, publish, stopped.clone()));
-    let logs = snapshot
-        .access_log
-        .clone()
-        .map(|spec| tokio::spawn(logs::run(shards.records(), spec, stopped)));
+    let logs = access_log.map(|log| tokio::spawn(log.run(shards.records(), stopped)));
 
     shards.all_ready().await?;
     state.set(Readiness::Ready);

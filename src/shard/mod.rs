@@ -38,6 +38,10 @@ pub struct Shard {
     live: RefCell<Rc<Live>>,
     /// None: nobody wants records.
     pub records: Option<RecordSender>,
+    #[allow(
+        clippy::vec_box,
+        reason = "a scratch is some hundred bytes and moves twice an exchange"
+    )]
     scratches: RefCell<Vec<Box<Scratch>>>,
     draining: Cell<bool>,
     open: Cell<u32>,

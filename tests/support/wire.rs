@@ -34,7 +34,7 @@ impl Wire {
         Self {
             socket,
             buffer: Vec::new(),
-            }
+        }
     }
 
     pub fn socket(&self) -> &Socket {
