@@ -89,7 +89,7 @@ pub fn options(out: &mut Vec<u8>, terms: Terms<'_>) {
 /// To a connection beyond the cap, without having read a byte of it.
 pub const TOO_MANY_CONNECTIONS: &[u8] =
     b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nConnection: close\r\n\
-Content-Type: application/json\r\nContent-Length: 32\r\n\r\n{\"error\": \"too many connections\"}";
+Content-Type: application/json\r\nContent-Length: 33\r\n\r\n{\"error\": \"too many connections\"}";
 
 /// RFC 9110 §10.1.1.
 pub const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";

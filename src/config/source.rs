@@ -31,7 +31,7 @@ impl Source {
 }
 
 /// `paths` as given on the command line; else the first variable of [`VARIABLES`] that is set; else all of
-/// [`FOLDERS`] that exist. `root` is put before those (empty but in tests).
+/// [`FOLDERS`] that exist. `root` is put before those (`/` but in tests).
 pub(super) fn gather(
     paths: &[PathBuf],
     environment: &Environment,
@@ -49,8 +49,7 @@ pub(super) fn gather(
             return vec![Source::new(&format!("${variable}"), text)];
         }
     }
-    let folders = FOLDERS
-        .map(|folder| root.join(folder.trim_start_matches(if root == Path::new("") { "" } else { "/" })));
+    let folders = FOLDERS.map(|folder| root.join(folder.trim_start_matches('/')));
     let sources: Vec<_> = folders
         .iter()
         .filter(|folder| folder.is_dir())

@@ -543,3 +543,21 @@ fn the_reference_page_names_every_field() {
         }
     }
 }
+
+#[test]
+fn a_configuration_cut_or_changed_anywhere_is_read_to_an_end() {
+    let text = include_str!("../../config/resource-based.yaml");
+    let environment = Environment::fixed([]);
+    // Every third place: all of them take seconds and find the same.
+    for (position, _) in text.char_indices().step_by(3) {
+        let _ = load_text("f.yaml", &text[..position], &environment);
+        for intruder in ["{", "]", ": ", "\n- ", "*x", "&x ", "!t ", "\"", "\0", "ä", "\t"] {
+            let changed = format!("{}{intruder}{}", &text[..position], &text[position..]);
+            if let Err(problems) = load_text("f.yaml", &changed, &environment) {
+                assert!(!problems.is_empty());
+                let one_line = |problem: &crate::located::Problem| !problem.to_string().contains('\n');
+                assert!(problems.iter().all(one_line), "{changed}: {problems:?}");
+            }
+        }
+    }
+}

@@ -58,7 +58,9 @@ enum Open {
     Map {
         map: Map,
         key: Option<Located<String>>,
-        merges: Vec<Node>,
+        /// Where each key stands in `map`: looking for it there would make a long mapping quadratic.
+        positions: HashMap<String, usize>,
+        merge: Option<(Origin, Node)>,
         origin: Origin,
         anchor: usize,
     },
@@ -126,11 +128,11 @@ impl<'f> Builder<'f> {
             }
             Event::MappingStart(_, anchor, tag) => {
                 check_tag(tag.as_deref(), "map").map_err(|why| Failure::Refused(span.start, why))?;
-                let (map, merges) = (Map::default(), Vec::new());
                 self.stack.push(Open::Map {
-                    map,
+                    map: Map::default(),
                     key: None,
-                    merges,
+                    positions: HashMap::new(),
+                    merge: None,
                     origin,
                     anchor,
                 });
@@ -152,15 +154,16 @@ impl<'f> Builder<'f> {
                 }
                 Some(Open::Map {
                     mut map,
-                    merges,
+                    mut positions,
+                    merge,
                     origin,
                     anchor,
                     ..
                 }) => {
-                    for merge in merges {
-                        merge_into(&mut map, merge)
-                            .map_err(|(place, why)| self.refuse(place, why))
-                            .ok();
+                    if let Some((_, node)) = merge
+                        && let Err((place, why)) = merge_into(&mut map, &mut positions, node)
+                    {
+                        self.refuse(place, why);
                     }
                     self.value(
                         Node {
@@ -224,7 +227,13 @@ impl<'f> Builder<'f> {
         match self.stack.last_mut() {
             None => self.document(node),
             Some(Open::List { items, .. }) => items.push(node),
-            Some(Open::Map { map, key, merges, .. }) => match key.take() {
+            Some(Open::Map {
+                map,
+                key,
+                positions,
+                merge,
+                ..
+            }) => match key.take() {
                 None => {
                     let text = match node.value {
                         Value::Scalar(scalar) => scalar.text,
@@ -232,17 +241,23 @@ impl<'f> Builder<'f> {
                     };
                     *key = Some(Located::new(text, node.origin));
                 }
-                Some(key) if key.value == "<<" => merges.push(node),
-                Some(key) => match map.key(&key) {
-                    None => map.entries.push((key, node)),
-                    Some(first) => {
-                        let message = format!(
-                            "the key `{}` is written twice; first at {}",
-                            key.value, first.origin
-                        );
+                Some(key) => {
+                    let is_merge = key.value == MERGE;
+                    let first = match positions.get(&key.value) {
+                        Some(position) => Some(&map.entries[*position].0.origin),
+                        None if is_merge => merge.as_ref().map(|(origin, _)| origin),
+                        None => None,
+                    };
+                    if let Some(first) = first {
+                        let message = format!("the key `{}` is written twice; first at {first}", key.value);
                         self.refuse(key.origin, message);
+                    } else if is_merge {
+                        *merge = Some((key.origin, node));
+                    } else {
+                        positions.insert(key.value.clone(), map.entries.len());
+                        map.entries.push((key, node));
                     }
-                },
+                }
             },
         }
         Ok(())
@@ -332,22 +347,27 @@ pub(super) fn label(root: &Node) -> String {
 }
 
 /// `<<: *defaults`: what the mapping does not say itself. YAML 1.2 dropped it, files in use did not.
-fn merge_into(map: &mut Map, merge: Node) -> Result<(), (Origin, String)> {
-    match merge.value {
-        Value::Map(merged) => {
-            for (key, node) in merged.entries {
-                if map.get(&key).is_none() {
-                    map.entries.push((key, node));
-                }
+fn merge_into(
+    map: &mut Map,
+    positions: &mut HashMap<String, usize>,
+    merge: Node,
+) -> Result<(), (Origin, String)> {
+    let items = match merge.value {
+        Value::List(items) => items,
+        _ => vec![merge],
+    };
+    for item in items {
+        let Value::Map(merged) = item.value else {
+            return Err((item.origin, "`<<` merges mappings only".to_owned()));
+        };
+        for (key, node) in merged.entries {
+            if !positions.contains_key(&key.value) {
+                positions.insert(key.value.clone(), map.entries.len());
+                map.entries.push((key, node));
             }
-            Ok(())
         }
-        Value::List(items) => items.into_iter().try_for_each(|item| match item.value {
-            Value::Map(_) => merge_into(map, item),
-            _ => Err((item.origin, "`<<` merges mappings only".to_owned())),
-        }),
-        Value::Scalar(_) => Err((merge.origin, "`<<` merges mappings only".to_owned())),
     }
+    Ok(())
 }
 
 fn scalar_style(style: ScalarStyle, tag: Option<&Tag>) -> Result<Style, String> {
@@ -407,6 +427,8 @@ fn cost(node: &Node) -> Cost {
         })),
     }
 }
+
+const MERGE: &str = "<<";
 
 /// One source. A thousand APIs with ten routes each are about 2 MB.
 const TEXT_BYTES: usize = 16 << 20;

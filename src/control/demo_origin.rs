@@ -51,6 +51,11 @@ pub async fn serve(listener: TcpListener, shutdown: watch::Receiver<bool>) {
 fn pages() -> Router {
     Router::new()
         .route("/", get(welcome))
+        .route("/greetings", get(|| greeting("stranger")))
+        .route(
+            "/greetings/{name}",
+            get(|Path(name): Path<String>| async move { greeting(&name).await }),
+        )
         .route("/echo", any(echo))
         .route("/echo/{*rest}", any(echo))
         .route("/status/{code}", any(status))
@@ -69,12 +74,17 @@ async fn welcome() -> Json<Value> {
     Json(json!({
         "message": "This answer came through Ringway.",
         "pages": {
+            "/greetings/{name}": "a greeting",
             "/echo": "your request, as the origin got it",
             "/status/{code}": "an answer of that status",
             "/stream": "five server-sent events, 200 ms apart",
             "/bytes/{count}": "that many bytes, at most 67108864",
         },
     }))
+}
+
+async fn greeting(name: &str) -> Json<Value> {
+    Json(json!({ "greeting": format!("Hello, {name}!") }))
 }
 
 /// A header that was sent more than once is a list. Bytes that are not UTF-8 become U+FFFD.

@@ -45,6 +45,7 @@ pub async fn run(hosts: Vec<String>, publish: impl Fn(Resolution), mut shutdown:
 /// is not an error and not logged; `run` goes on trying and says so.
 pub async fn resolve_all_once(hosts: &[String], limit: Duration) -> Vec<Resolution> {
     let mut names = Names::new(hosts.to_vec(), Lookup::from_environment(), PACE);
+    names.quiet = true;
     names.first_answers(limit).await
 }
 
@@ -86,6 +87,8 @@ struct Names {
     pace: Pace,
     seeds: RandomState,
     rounds: u64,
+    /// Leaves failures to be reported by someone else.
+    quiet: bool,
 }
 
 struct State {
@@ -113,6 +116,7 @@ impl Names {
             pace,
             seeds: RandomState::new(),
             rounds: 0,
+            quiet: false,
         };
         (0..names.states.len()).for_each(|index| names.schedule(index, Duration::ZERO));
         names
@@ -188,7 +192,7 @@ impl Names {
             Err(error) => {
                 state.failures = state.failures.saturating_add(1);
                 // Once when it begins; the name is looked up at least every half minute, and says when it is over.
-                if state.failures == 1 {
+                if state.failures == 1 && !self.quiet {
                     let kept = state.addresses.len();
                     tracing::warn!(
                         host = state.host,

@@ -1,7 +1,7 @@
 //! Problems, collected: a decoder reports what is wrong and goes on, so that a user mends a file once.
 
 use super::Origin;
-use std::fmt;
+use std::fmt::{self, Write};
 
 /// One mistake: where, in which object, at which path, and what.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,19 +26,33 @@ impl Problem {
     }
 }
 
-/// `file:line:column: Kind/name: path: message`, leaving out what there is not.
+/// `file:line:column: Kind/name: path: message`, leaving out what there is not. One line whatever the source
+/// holds: control characters are written as escapes, which also keeps them from a terminal.
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(origin) = &self.origin {
-            write!(f, "{origin}: ")?;
+            write_escaped(f, &origin.file)?;
+            write!(f, ":{}:{}: ", origin.line, origin.column)?;
         }
         for part in [&self.object, &self.path] {
             if !part.is_empty() {
-                write!(f, "{part}: ")?;
+                write_escaped(f, part)?;
+                f.write_str(": ")?;
             }
         }
-        f.write_str(&self.message)
+        write_escaped(f, &self.message)
     }
+}
+
+fn write_escaped(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
+    for character in text.chars() {
+        if character.is_control() {
+            write!(f, "{}", character.escape_default())?;
+        } else {
+            f.write_char(character)?;
+        }
+    }
+    Ok(())
 }
 
 /// The list being filled, and the path of the value being read.

@@ -191,3 +191,12 @@ fn the_schema_comes_from_the_same_table() {
     );
     assert!(thing["properties"].get("colour").is_none());
 }
+
+#[test]
+fn a_problem_is_one_line_and_harmless_to_a_terminal() {
+    let (_, problems) = decode(vec![("size", plain("1", 2)), ("a\nb\u{1b}[2J", plain("1", 3))]);
+    assert!(
+        problems[0].starts_with("t:3:1: Thing/x: spec: unknown field `a\\nb\\u{1b}[2J`"),
+        "{problems:?}"
+    );
+}

@@ -158,3 +158,14 @@ fn depth_and_size_are_bounded() {
     let problem = problems(&" ".repeat((16 << 20) + 1)).remove(0);
     assert_eq!(problem, "f.yaml:1:1: is larger than 16 MiB");
 }
+
+#[test]
+fn a_long_mapping_is_read_in_linear_time() {
+    // A hundred thousand keys compared with each other would take minutes.
+    let mut text = "{".to_owned();
+    for number in 0..100_000 {
+        text.push_str(&format!("a{number}: ,"));
+    }
+    text.push('}');
+    assert_eq!(root(&text).as_map().unwrap().entries.len(), 100_000);
+}

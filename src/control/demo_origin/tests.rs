@@ -53,6 +53,14 @@ async fn the_welcome_page_is_json() {
     assert!(head.starts_with("http/1.1 200 "), "{head}");
     let body: Value = serde_json::from_slice(&body).unwrap();
     assert_eq!(body["message"], "This answer came through Ringway.");
+    assert_eq!(
+        origin.get("/greetings").await.1,
+        br#"{"greeting":"Hello, stranger!"}"#
+    );
+    assert_eq!(
+        origin.get("/greetings/ring%20way").await.1,
+        br#"{"greeting":"Hello, ring way!"}"#
+    );
     assert!(origin.get("/nothing").await.0.starts_with("http/1.1 404 "));
 }
 

@@ -96,10 +96,18 @@ impl Lookup {
             Name::from_utf8(host)
         };
         let name = name.map_err(|error| format!("not a name for DNS: {error}"))?;
-        let found = dns.lookup_ip(name).await.map_err(|error| error.to_string())?;
+        let found = dns.lookup_ip(name).await.map_err(|error| {
+            if error.is_nx_domain() {
+                "DNS says there is no such name".to_owned()
+            } else if error.is_no_records_found() {
+                NO_RECORDS.to_owned()
+            } else {
+                error.to_string()
+            }
+        })?;
         let addresses: Vec<IpAddr> = found.iter().collect();
         if addresses.is_empty() {
-            return Err("the name has neither A nor AAAA records".into());
+            return Err(NO_RECORDS.to_owned());
         }
         Ok(Answer {
             addresses,
@@ -166,6 +174,8 @@ fn name_server(address: SocketAddr) -> NameServerConfig {
     }
     NameServerConfig::new(address.ip(), true, connections)
 }
+
+const NO_RECORDS: &str = "the name has neither A nor AAAA records";
 
 /// The file has no TTLs; half a minute follows an edit soon enough.
 const HOSTS_FILE_TTL: Duration = Duration::from_secs(30);
