@@ -318,9 +318,8 @@ impl Source {
             return Vec::new();
         }
         let lines: Vec<&str> = self.text.lines().collect();
-        let opens_tests = |pair: &[&str]| {
-            pair[0] == "#[cfg(test)]" && pair[1].starts_with("mod ") && pair[1].contains('{')
-        };
+        let opens_tests =
+            |pair: &[&str]| pair[0] == "#[cfg(test)]" && pair[1].starts_with("mod ") && pair[1].contains('{');
         let end = lines.windows(2).position(opens_tests).unwrap_or(lines.len());
         lines[..end]
             .iter()
