@@ -146,28 +146,4 @@ impl AddressText {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_address_fits() {
-        for text in [
-            "1.2.3.4",
-            "255.255.255.255",
-            "::1",
-            "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
-        ] {
-            let client = SocketAddr::new(text.parse().expect("an address"), 1);
-            assert_eq!(AddressText::new(client).as_bytes(), text.as_bytes());
-        }
-    }
-
-    #[test]
-    fn a_waiting_connection_is_small() {
-        fn size_of_future<A, F: Future>(_: impl Fn(Rc<Shard>, Accepted, A) -> F) -> usize {
-            size_of::<F>()
-        }
-        let size = size_of_future(|shard, accepted, listener: usize| serve(shard, accepted, listener));
-        assert!(size <= 1024, "{size} bytes");
-    }
-}
+mod tests;

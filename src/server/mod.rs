@@ -71,7 +71,15 @@ pub fn version(choice: DriverChoice) -> ExitCode {
 }
 
 fn log(options: &ProcessOptions) -> Result<(), String> {
-    runtime_log::init(options.log.directive(), false)
+    runtime_log::init(options.log.directive(), false)?;
+    // A panic costs one connection (or, of a shard's own loop, the process); either way the log says where.
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        let thread = std::thread::current();
+        let reason = panic.payload_as_str().unwrap_or("no message");
+        tracing::error!(place, thread = thread.name(), "panic: {reason}");
+    }));
+    Ok(())
 }
 
 #[allow(
@@ -176,13 +184,14 @@ async fn serve(options: RunOptions) -> Result<(), String> {
         ended = shards.next_end() => Err(died(ended)),
     };
     state.set(Readiness::Draining);
-    if outcome.is_ok() {
-        drain(&snapshot, &mut shards, &mut signals).await?;
-    }
+    let outcome = match outcome {
+        Ok(()) => drain(&snapshot, &mut shards, &mut signals).await,
+        died => died,
+    };
     let _ = stop.send(true);
     if let Some(logs) = logs {
-        // What is in the queues is written out; a sink that hangs does not keep the process.
-        let _ = tokio::time::timeout(Duration::from_secs(2), logs).await;
+        // What is in the queues is written out, within a bound of its own.
+        let _ = logs.await;
     }
     outcome
 }
