@@ -105,7 +105,7 @@ const FENCED: &[(&str, &[&str], &str)] = &[
         &["control"],
         "names are resolved off the data path",
     ),
-    ("axum", &["admin"], "the data plane has its own HTTP"),
+    ("axum", &["admin", "control"], "the data plane has its own HTTP"),
     (
         "tokio",
         &["control", "admin", "server"],
