@@ -138,6 +138,8 @@ async fn read_head(
             Ok(_) => {}
         }
     };
+    // From here on it is the upstream's time that runs: the client has said what it had to say.
+    reader.deadline.clear_read();
     begin(facts, shard);
     facts.head_in = (end - start) as u64;
     if let Some(mut buffer) = reader.take() {

@@ -111,6 +111,7 @@ impl Connection {
         };
         self.wire.deadline.set(self.shard.net.clock.now() + millis(idle));
         let ready = self.wire.reader().readable().await.is_ok() && !self.wire.deadline.expired();
+        self.wire.deadline.clear();
         self.shard.net.clock.refresh();
         ready
     }

@@ -55,6 +55,11 @@ pub(super) async fn respond(
         response
             .parse(head, client.head, &limits.head)
             .map_err(|error| Fault::upstream(Kind::Malformed, Phase::ResponseHead, error.detail))?;
+        if response.status == 101 || response.status >= 200 {
+            // It has answered in time. What follows has times of its own; until here the first one runs on, so
+            // that interim responses do not renew it.
+            from.deadline.clear_read();
+        }
         if response.status == 101 {
             return switch(client, from, to, response, (start, end), out).await;
         }

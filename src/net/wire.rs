@@ -191,8 +191,15 @@ pub struct WriteError {
 }
 
 impl Writer<'_> {
-    /// Writes all of the buffer and gives it back, empty.
-    pub async fn write_all(&mut self, mut buffer: Buffer) -> (Result<(), WriteError>, Buffer) {
+    /// Writes all of the buffer and gives it back, empty. The time set for it ends with it: one left behind
+    /// would shut a connection on which nothing is being written.
+    pub async fn write_all(&mut self, buffer: Buffer) -> (Result<(), WriteError>, Buffer) {
+        let outcome = self.write_to_end(buffer).await;
+        self.deadline.clear_both_ends();
+        outcome
+    }
+
+    async fn write_to_end(&mut self, mut buffer: Buffer) -> (Result<(), WriteError>, Buffer) {
         let mut written = 0;
         while !buffer.is_empty() {
             let (result, returned) = self.socket.send(buffer).await;

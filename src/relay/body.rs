@@ -170,6 +170,8 @@ impl State<'_, '_> {
         from.deadline
             .set_read(net.clock.now() + millis(self.transfer.source_idle));
         let result = from.fill(&net.buffers, self.full_read).await;
+        // The sender's time runs only while it is being waited for, not while the receiver takes its time.
+        from.deadline.clear_read();
         net.clock.refresh();
         self.full_read = matches!(result, Ok(length) if length >= crate::net::SMALL);
         match result {
@@ -207,6 +209,7 @@ impl State<'_, '_> {
             from.deadline
                 .set_read(net.clock.now() + millis(self.transfer.source_idle));
             let (result, room) = from.read_into(room).await;
+            from.deadline.clear_read();
             net.clock.refresh();
             let length = match result {
                 Ok(length) if length > 0 => length,
