@@ -239,8 +239,11 @@ async fn both_ways(
         .await;
         if result.is_ok() {
             facts.request_read.set(true);
-            // The answer is due from here on; while it was still being asked for, only silence counted.
-            origin_deadline.set_read(net.clock.now() + millis(timeouts.response));
+            // The answer is due from here on; while it was still being asked for, only silence counted. One that
+            // has begun already is no longer waited for: its body may pause for longer than a head may take.
+            if !facts.answered.get() {
+                origin_deadline.set_read(net.clock.now() + millis(timeouts.response));
+            }
         }
         result
     };
@@ -271,7 +274,9 @@ async fn both_ways(
                 return Err(fault);
             }
             // It stopped reading; it may have said why.
-            origin_deadline.set_read(net.clock.now() + LAST_WORDS_MS);
+            if !facts.answered.get() {
+                origin_deadline.set_read(net.clock.now() + LAST_WORDS_MS);
+            }
             download
                 .await
                 .map_err(|said| if facts.answered.get() { said } else { fault })
