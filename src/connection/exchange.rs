@@ -140,6 +140,8 @@ async fn read_head(
             Ok(_) => {}
         }
     };
+    // From here on it is the upstream's time that runs: the client has said what it had to say.
+    reader.deadline.clear_read();
     begin(facts, shard);
     facts.head_in = (end - start) as u64;
     if let Some(mut buffer) = reader.take() {
@@ -325,6 +327,8 @@ async fn answer(
         return After::Reset;
     }
     facts.status.set(reply::status(fault));
+    // Of an answer that broke before its first byte left, nothing was sent.
+    facts.body_out.set(0);
     if facts.status.get() == 499 {
         return After::Close;
     }

@@ -215,6 +215,7 @@ async fn both_ways(
     let (mut origin_reader, mut origin_writer) = lease.wire.split();
     let origin_deadline = origin_reader.deadline;
 
+    let begun = Cell::new(false);
     let upload = async {
         let transfer = Transfer {
             net,
@@ -227,6 +228,7 @@ async fn both_ways(
             sink_idle: timeouts.stream_idle,
             limit: limits.body_bytes,
             content: &facts.body_in,
+            begun: &begun,
         };
         let mut decoder = BodyDecoder::new(framing);
         let result = relay::body(
@@ -239,8 +241,11 @@ async fn both_ways(
         .await;
         if result.is_ok() {
             facts.request_read.set(true);
-            // The answer is due from here on; while it was still being asked for, only silence counted.
-            origin_deadline.set_read(net.clock.now() + millis(timeouts.response));
+            // The answer is due from here on; while it was still being asked for, only silence counted. One that
+            // has begun already is no longer waited for: its body may pause for longer than a head may take.
+            if !facts.answered.get() {
+                origin_deadline.set_read(net.clock.now() + millis(timeouts.response));
+            }
         }
         result
     };
@@ -271,7 +276,9 @@ async fn both_ways(
                 return Err(fault);
             }
             // It stopped reading; it may have said why.
-            origin_deadline.set_read(net.clock.now() + LAST_WORDS_MS);
+            if !facts.answered.get() {
+                origin_deadline.set_read(net.clock.now() + LAST_WORDS_MS);
+            }
             download
                 .await
                 .map_err(|said| if facts.answered.get() { said } else { fault })

@@ -112,7 +112,9 @@ impl Connection {
         };
         self.wire.deadline.set(self.shard.net.clock.now() + millis(idle));
         let net = &self.shard.net;
-        let ready = matches!(self.wire.reader().fill_when_ready(net).await, Ok(length) if length > 0);
+        let ready = matches!(self.wire.reader().fill_when_ready(net).await, Ok(length) if length > 0)
+            && !self.wire.deadline.expired();
+        self.wire.deadline.clear();
         net.clock.refresh();
         ready
     }

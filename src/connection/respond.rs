@@ -55,6 +55,11 @@ pub(super) async fn respond(
         response
             .parse(head, client.head, &limits.head)
             .map_err(|error| Fault::upstream(Kind::Malformed, Phase::ResponseHead, error.detail))?;
+        if response.status == 101 || response.status >= 200 {
+            // It has answered in time. What follows has times of its own; until here the first one runs on, so
+            // that interim responses do not renew it.
+            from.deadline.clear_read();
+        }
         if response.status == 101 {
             return switch(client, from, to, response, (start, end), out).await;
         }
@@ -171,7 +176,6 @@ async fn body(
     let facts = client.facts;
     facts.status.set(response.status);
     facts.head_out.set(out.len() as u64);
-    facts.answered.set(true);
     let transfer = Transfer {
         net: &client.shard.net,
         output: match framing {
@@ -183,6 +187,7 @@ async fn body(
         sink_idle: client.idle,
         limit: None,
         content: &facts.body_out,
+        begun: &facts.answered,
     };
     let mut decoder = BodyDecoder::new(response.framing);
     match relay::body(&transfer, from, &mut decoder, to, out).await {

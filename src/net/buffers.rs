@@ -2,7 +2,7 @@
 //! a value that moves, not a slice that is lent.
 
 use crate::runtime::{ReadBuffer, WriteBuffer};
-use std::{cell::RefCell, rc::Rc};
+use std::cell::RefCell;
 
 /// Heads and small bodies: one read takes a whole small exchange.
 pub const SMALL: usize = 16 * 1024;
@@ -132,57 +132,11 @@ unsafe impl WriteBuffer for Buffer {
     }
 }
 
-/// For a wait on epoll: the read is a system call made at the moment bytes are there, so one landing place per
-/// shard serves every connection that waits, and only one that received something takes a buffer away. The same
-/// on io_uring would be unsound, because there the kernel writes whenever it likes.
-#[derive(Debug)]
-pub struct Landing {
-    pool: Rc<Buffers>,
-    received: Option<Buffer>,
-}
-
-impl Landing {
-    pub fn new(pool: Rc<Buffers>) -> Self {
-        Self { pool, received: None }
-    }
-
-    /// The buffer that received bytes, if any did.
-    pub fn into_received(self) -> Option<Buffer> {
-        self.received
-    }
-}
-
-// SAFETY: the landing buffer stays in the pool's cell until `filled` takes it, which epoll's driver calls in the
-// same turn in which it made the system call; nothing else runs on the shard between the two, and nothing but
-// `Landing` touches that cell.
-unsafe impl ReadBuffer for Landing {
-    fn spare(&mut self) -> (*mut u8, usize) {
-        let mut landing = self.pool.landing.borrow_mut();
-        landing.get_or_insert_with(|| self.pool.small()).spare()
-    }
-
-    unsafe fn filled(&mut self, length: usize) {
-        if length == 0 {
-            return;
-        }
-        let mut buffer = self
-            .pool
-            .landing
-            .borrow_mut()
-            .take()
-            .expect("`spare` put one there");
-        // SAFETY: the caller's promise is about the space `spare` gave, which was this buffer's.
-        unsafe { ReadBuffer::filled(&mut buffer, length) };
-        self.received = Some(buffer);
-    }
-}
-
 /// One shard's free buffers. Last in, first out: the warmest in cache goes out first.
 #[derive(Debug, Default)]
 pub struct Buffers {
     small: RefCell<Vec<Buffer>>,
     large: RefCell<Vec<Buffer>>,
-    landing: RefCell<Option<Buffer>>,
 }
 
 impl Buffers {

@@ -6,7 +6,7 @@ mod listen;
 mod slab;
 mod wire;
 
-pub use buffers::{Buffer, Buffers, LARGE, Landing, SMALL};
+pub use buffers::{Buffer, Buffers, LARGE, SMALL};
 pub use deadline::{Deadline, Deadlines, SWEEP};
 pub use listen::{
     Accepted, accept, bind, connect, connect_result, connect_unix, is_stale, raise_descriptor_limit,
@@ -22,7 +22,7 @@ use std::rc::Rc;
 pub struct Net {
     pub driver: Driver,
     pub clock: Clock,
-    pub buffers: Rc<Buffers>,
+    pub buffers: Buffers,
     pub deadlines: Rc<Deadlines>,
 }
 
@@ -31,7 +31,7 @@ impl Net {
         Self {
             driver,
             clock,
-            buffers: Rc::default(),
+            buffers: Buffers::default(),
             deadlines: Rc::default(),
         }
     }

@@ -1,7 +1,7 @@
 //! A stream with its buffer. A wire that waits holds none; one with a read in flight holds none either, because
 //! the kernel has it: if that read is abandoned, the buffer is gone for good and the wire can only be closed.
 
-use super::{Buffer, Buffers, Deadline, Landing, Net};
+use super::{Buffer, Buffers, Deadline, Net};
 use crate::runtime::Socket;
 use std::{io, os::fd::OwnedFd};
 
@@ -130,12 +130,6 @@ impl Reader<'_> {
     /// The socket's.
     pub async fn fill_when_ready(&mut self, net: &Net) -> io::Result<usize> {
         debug_assert!(self.buffered().is_empty());
-        if net.driver.wants_nonblocking() {
-            *self.inbound = Inbound::InFlight;
-            let (result, landing) = self.socket.receive(Landing::new(net.buffers.clone())).await;
-            *self.inbound = landing.into_received().map_or(Inbound::Nothing, Inbound::Held);
-            return result;
-        }
         self.socket.readable().await?;
         self.fill(&net.buffers, false).await
     }
@@ -203,8 +197,15 @@ pub struct WriteError {
 }
 
 impl Writer<'_> {
-    /// Writes all of the buffer and gives it back, empty.
-    pub async fn write_all(&mut self, mut buffer: Buffer) -> (Result<(), WriteError>, Buffer) {
+    /// Writes all of the buffer and gives it back, empty. The time set for it ends with it: one left behind
+    /// would shut a connection on which nothing is being written.
+    pub async fn write_all(&mut self, buffer: Buffer) -> (Result<(), WriteError>, Buffer) {
+        let outcome = self.write_to_end(buffer).await;
+        self.deadline.clear_both_ends();
+        outcome
+    }
+
+    async fn write_to_end(&mut self, mut buffer: Buffer) -> (Result<(), WriteError>, Buffer) {
         let mut written = 0;
         while !buffer.is_empty() {
             let (result, returned) = self.socket.send(buffer).await;

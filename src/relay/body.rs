@@ -41,6 +41,8 @@ pub struct Transfer<'t> {
     pub limit: Option<u64>,
     /// Content bytes that went through; the record reads it also when the body broke.
     pub content: &'t Cell<u64>,
+    /// Set when the first byte, the head's, is handed to the kernel: from then on there is no other answer.
+    pub begun: &'t Cell<bool>,
 }
 
 /// Writes `head` (an encoded head, or an empty buffer) and then the body the decoder finds. The head and what is
@@ -148,6 +150,7 @@ impl State<'_, '_> {
             return Ok(());
         }
         let length = buffer.len();
+        self.transfer.begun.set(true);
         to.deadline
             .set(self.transfer.net.clock.now() + millis(self.transfer.sink_idle));
         let (result, buffer) = to.write_all(buffer).await;
@@ -170,6 +173,8 @@ impl State<'_, '_> {
         from.deadline
             .set_read(net.clock.now() + millis(self.transfer.source_idle));
         let result = from.fill(&net.buffers, self.full_read).await;
+        // The sender's time runs only while it is being waited for, not while the receiver takes its time.
+        from.deadline.clear_read();
         net.clock.refresh();
         self.full_read = matches!(result, Ok(length) if length >= crate::net::SMALL);
         match result {
@@ -207,6 +212,7 @@ impl State<'_, '_> {
             from.deadline
                 .set_read(net.clock.now() + millis(self.transfer.source_idle));
             let (result, room) = from.read_into(room).await;
+            from.deadline.clear_read();
             net.clock.refresh();
             let length = match result {
                 Ok(length) if length > 0 => length,

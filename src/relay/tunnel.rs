@@ -49,8 +49,8 @@ async fn one_way(
     let touch = |from: &Reader<'_>, to: &Writer<'_>| {
         // Either direction's traffic keeps both wires alive: silence is of the tunnel, not of one side.
         let at = net.clock.now() + idle;
-        from.deadline.set(at);
-        to.deadline.set(at);
+        from.deadline.put_off(at);
+        to.deadline.put_off(at);
     };
     touch(&from, &to);
     let mut held: Option<Buffer> = from.take().filter(|buffer| !buffer.is_empty());
@@ -77,6 +77,7 @@ async fn one_way(
             }
         };
         count.set(count.get() + buffer.len() as u64);
+        to.deadline.set(net.clock.now() + idle);
         touch(&from, &to);
         let (result, buffer) = to.write_all(buffer).await;
         net.clock.refresh();

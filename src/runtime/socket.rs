@@ -10,8 +10,11 @@ use monoio::{
 };
 use std::{
     cell::UnsafeCell,
+    future::poll_fn,
     io,
     os::fd::{AsRawFd, OwnedFd, RawFd},
+    pin::pin,
+    task::Poll,
 };
 
 /// A buffer the kernel may fill behind what it already holds.
@@ -88,9 +91,20 @@ impl Socket {
         self.descriptor
     }
 
-    /// Waits until a read would not block, without holding a buffer. May be wrong once on epoll, where
-    /// readiness is remembered until a read finds nothing; a read after it simply waits.
+    /// Waits until a read would not block, without holding a buffer.
+    ///
+    /// On epoll readiness is remembered until a read finds nothing, so after a read that found all there was
+    /// the memory is wrong, and whoever believed it would take a buffer and sit on it. There the socket is asked
+    /// once, which also mends the memory; what comes after that is news and is believed. That one system call
+    /// takes the place of the read that would have found nothing.
     pub async fn readable(&self) -> io::Result<()> {
+        if monoio::utils::is_legacy() {
+            let mut asked = pin!(self.stream().readable(false));
+            let now = poll_fn(|context| Poll::Ready(asked.as_mut().poll(context))).await;
+            if let Poll::Ready(result) = now {
+                return result;
+            }
+        }
         self.stream().readable(true).await
     }
 
@@ -142,9 +156,12 @@ impl Socket {
 mod tests {
     use crate::{
         net::Buffer,
-        runtime::{Driver, DriverChoice, Socket, block_on, choose, join},
+        runtime::{Driver, DriverChoice, First, Socket, block_on, choose, join},
     };
-    use std::os::{fd::OwnedFd, unix::net::UnixStream};
+    use std::{
+        os::{fd::OwnedFd, unix::net::UnixStream},
+        pin::pin,
+    };
 
     fn on_both_drivers(test: impl AsyncFn(Driver)) {
         for choice in [DriverChoice::Epoll, DriverChoice::Auto] {
@@ -185,6 +202,23 @@ mod tests {
                 b.receive(Buffer::with_capacity(64)).await.1.filled(),
                 b"other way"
             );
+        });
+    }
+
+    #[test]
+    fn a_socket_that_was_read_empty_is_not_readable() {
+        on_both_drivers(async |driver| {
+            let (a, b) = pair(driver);
+            for _ in 0..2 {
+                let word = Buffer::from(b"word".to_vec());
+                assert_eq!(b.send(word).await.0.expect("room"), 4);
+                a.readable().await.expect("readable");
+                assert_eq!(a.receive(Buffer::with_capacity(64)).await.0.expect("bytes"), 4);
+                let mut waiting = pin!(a.readable());
+                let mut pause = pin!(crate::runtime::sleep(std::time::Duration::from_millis(5)));
+                let first = crate::runtime::race(waiting.as_mut(), pause.as_mut()).await;
+                assert!(matches!(first, First::Right(())), "nothing is there to be read");
+            }
         });
     }
 

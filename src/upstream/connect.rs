@@ -20,6 +20,7 @@ pub async fn open(net: &Net, address: &HostAddress, timeout: Duration) -> Result
     wire.deadline
         .set(net.clock.now() + u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX / 2));
     let waited = wire.socket().writable().await;
+    wire.deadline.clear();
     net.clock.refresh();
     if wire.deadline.expired() {
         return Err(Fault::upstream(
