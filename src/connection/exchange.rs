@@ -325,6 +325,7 @@ async fn answer(
         return After::Reset;
     }
     facts.status.set(reply::status(fault));
+    facts.body_out.set(0);
     if facts.status.get() == 499 {
         return After::Close;
     }

@@ -227,6 +227,7 @@ async fn both_ways(
             sink_idle: timeouts.stream_idle,
             limit: limits.body_bytes,
             content: &facts.body_in,
+            begun: &Cell::new(false),
         };
         let mut decoder = BodyDecoder::new(framing);
         let result = relay::body(

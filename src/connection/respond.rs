@@ -176,7 +176,6 @@ async fn body(
     let facts = client.facts;
     facts.status.set(response.status);
     facts.head_out.set(out.len() as u64);
-    facts.answered.set(true);
     let transfer = Transfer {
         net: &client.shard.net,
         output: match framing {
@@ -188,6 +187,8 @@ async fn body(
         sink_idle: client.idle,
         limit: None,
         content: &facts.body_out,
+        // A body that is broken from its first byte is found out before the head has gone: that is a 502.
+        begun: &facts.answered,
     };
     let mut decoder = BodyDecoder::new(response.framing);
     match relay::body(&transfer, from, &mut decoder, to, out).await {

@@ -41,6 +41,9 @@ pub struct Transfer<'t> {
     pub limit: Option<u64>,
     /// Content bytes that went through; the record reads it also when the body broke.
     pub content: &'t Cell<u64>,
+    /// Set when the first byte, of the head or the body, is handed to the kernel: until then something else
+    /// can still be said.
+    pub begun: &'t Cell<bool>,
 }
 
 /// Writes `head` (an encoded head, or an empty buffer) and then the body the decoder finds. The head and what is
@@ -148,6 +151,7 @@ impl State<'_, '_> {
             return Ok(());
         }
         let length = buffer.len();
+        self.transfer.begun.set(true);
         to.deadline
             .set(self.transfer.net.clock.now() + millis(self.transfer.sink_idle));
         let (result, buffer) = to.write_all(buffer).await;
