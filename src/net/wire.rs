@@ -123,6 +123,14 @@ impl Reader<'_> {
         *self.inbound = Inbound::Held(buffer);
     }
 
+    /// Waits until a read would find bytes or the end of the stream.
+    ///
+    /// # Errors
+    /// The socket's.
+    pub async fn readable(&mut self) -> io::Result<()> {
+        self.socket.readable().await
+    }
+
     /// Waits for bytes, however long, and reads them; holds no buffer while it waits. 0: the end of the stream.
     /// Nothing may be buffered.
     ///
