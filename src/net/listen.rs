@@ -133,9 +133,8 @@ pub fn connect_result(descriptor: RawFd, driver: Driver) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether a pooled connection must not be used: the peer closed it, or sent bytes nobody asked for (which
-/// would be taken for the answer to the next request).
-pub fn is_stale(descriptor: RawFd) -> bool {
+/// Whether a read would find something: bytes, the end, an error. Takes nothing and never waits.
+pub(super) fn has_news(descriptor: RawFd) -> bool {
     let mut byte = 0u8;
     // SAFETY: a valid pointer to one byte; PEEK leaves it in the socket, DONTWAIT never blocks.
     let result = unsafe {

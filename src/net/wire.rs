@@ -2,7 +2,7 @@
 //! the kernel has it: if that read is abandoned, the buffer is gone for good and the wire can only be closed.
 
 use super::{Buffer, Buffers, Deadline, Net};
-use crate::runtime::Socket;
+use crate::runtime::{Driver, Socket};
 use std::{io, os::fd::OwnedFd};
 
 pub struct Wire {
@@ -54,6 +54,18 @@ impl Wire {
 
     pub fn writer(&mut self) -> Writer<'_> {
         self.split().1
+    }
+
+    /// Whether a connection that is owed nothing has something to say all the same: it closed, or sent bytes
+    /// nobody asked for, which would be taken for the answer to the next request.
+    ///
+    /// One system call on either driver. On epoll it is the one that also lets the next read wait at once.
+    pub async fn is_stale(&self, driver: Driver) -> bool {
+        if driver.wants_nonblocking() {
+            self.socket.readable_at_once().await
+        } else {
+            super::listen::has_news(self.socket.descriptor())
+        }
     }
 
     pub fn socket(&self) -> &Socket {

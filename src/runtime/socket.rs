@@ -98,14 +98,17 @@ impl Socket {
     /// once, which also mends the memory; what comes after that is news and is believed. That one system call
     /// takes the place of the read that would have found nothing.
     pub async fn readable(&self) -> io::Result<()> {
-        if monoio::utils::is_legacy() {
-            let mut asked = pin!(self.stream().readable(false));
-            let now = poll_fn(|context| Poll::Ready(asked.as_mut().poll(context))).await;
-            if let Poll::Ready(result) = now {
-                return result;
-            }
+        if monoio::utils::is_legacy() && self.readable_at_once().await {
+            return Ok(());
         }
         self.stream().readable(true).await
+    }
+
+    /// epoll only: asks the socket whether a read would find something (bytes, the end, an error), without
+    /// waiting. A no also corrects what the driver remembers, so the next read waits instead of trying in vain.
+    pub async fn readable_at_once(&self) -> bool {
+        let mut asked = pin!(self.stream().readable(false));
+        poll_fn(|context| Poll::Ready(asked.as_mut().poll(context).is_ready())).await
     }
 
     /// As `readable`, but asks the socket itself: for callers that then use a system call of their own.

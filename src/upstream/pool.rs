@@ -10,7 +10,7 @@ use super::{
 use crate::{
     clock::Tick,
     fault::{Fault, Kind, Phase},
-    net::{self, Net, Wire},
+    net::{Net, Wire},
 };
 use std::{
     cell::RefCell,
@@ -187,7 +187,7 @@ impl Cluster {
         if !fresh {
             let oldest = net.clock.now().saturating_sub(LIFETIME_MS);
             while let Some(idle) = host.take_idle() {
-                if idle.born < oldest && oldest > 0 || net::is_stale(idle.wire.socket().descriptor()) {
+                if idle.born < oldest && oldest > 0 || idle.wire.is_stale(net.driver).await {
                     continue;
                 }
                 return Ok(Lease {
