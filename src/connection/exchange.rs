@@ -72,6 +72,8 @@ async fn serve<'l>(
     if request.method_kind == Method::Options && (request.asterisk_form || request.max_forwards == Some(0)) {
         return options(connection, request, facts).await;
     }
+    #[cfg(test)]
+    assert_ne!(request.target.of(bytes), super::tests::PANICS, "on purpose");
     admit(request, bytes, live, &connection.shard)?;
     let (matched, forward) = route(connection, live, scratch, bytes)?;
     *api = Some(matched);
@@ -325,6 +327,7 @@ async fn answer(
         return After::Reset;
     }
     facts.status.set(reply::status(fault));
+    // Of an answer that broke before its first byte left, nothing was sent.
     facts.body_out.set(0);
     if facts.status.get() == 499 {
         return After::Close;

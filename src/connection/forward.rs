@@ -44,7 +44,6 @@ pub(super) async fn forward(
     let hash = hash(cluster, connection, &scratch.request, bytes);
     let mut tried = Tried::default();
     let mut attempt = 0;
-    let mut last = None;
     loop {
         attempt += 1;
         // A second try never takes another pooled connection: that may have died of the same cause.
@@ -67,8 +66,14 @@ pub(super) async fn forward(
                     Err(fault) => fault,
                 }
             }
-            // Nothing is left to try, but something was tried: say what that came to, refused (502) or late (504).
-            Err(fault) if fault.kind == Kind::Unavailable => return Err(last.unwrap_or(fault)),
+            // Nothing is left to try, but something was tried: say what that came to.
+            Err(fault) if fault.kind == Kind::Unavailable && attempt > 1 => {
+                return Err(Fault::upstream(
+                    Kind::Refused,
+                    Phase::Connect,
+                    "every endpoint of the upstream refused the connection",
+                ));
+            }
             Err(fault) => {
                 shard.counters.upstream_connect_failures.add(1);
                 fault
@@ -77,7 +82,6 @@ pub(super) async fn forward(
         if attempt == TRIES || !may_retry(&fault, &scratch.request, facts) {
             return Err(fault);
         }
-        last = Some(fault);
         facts.retries.set(facts.retries.get() + 1);
         shard.counters.upstream_retries.add(1);
     }
@@ -211,6 +215,7 @@ async fn both_ways(
     let (mut origin_reader, mut origin_writer) = lease.wire.split();
     let origin_deadline = origin_reader.deadline;
 
+    let begun = Cell::new(false);
     let upload = async {
         let transfer = Transfer {
             net,
@@ -223,7 +228,7 @@ async fn both_ways(
             sink_idle: timeouts.stream_idle,
             limit: limits.body_bytes,
             content: &facts.body_in,
-            begun: &Cell::new(false),
+            begun: &begun,
         };
         let mut decoder = BodyDecoder::new(framing);
         let result = relay::body(

@@ -41,21 +41,22 @@ enum After {
 
 /// Starts a task for an accepted connection.
 pub fn spawn(shard: &Rc<Shard>, accepted: Accepted, listener: usize, permit: Permit) {
-    let shard = shard.clone();
+    runtime::spawn(task(shard.clone(), accepted, listener, permit));
+}
+
+async fn task(shard: Rc<Shard>, accepted: Accepted, listener: usize, permit: Permit) {
     shard.connection_opened();
-    runtime::spawn(async move {
-        let open = Open {
-            shard,
-            _permit: permit,
-        };
-        if runtime::catch_panic(serve(open.shard.clone(), accepted, listener))
-            .await
-            .is_err()
-        {
-            // The panic hook has logged where; this connection is gone, the others go on.
-            open.shard.counters.panics.add(1);
-        }
-    });
+    let open = Open {
+        shard,
+        _permit: permit,
+    };
+    if runtime::catch_panic(serve(open.shard.clone(), accepted, listener))
+        .await
+        .is_err()
+    {
+        // The panic hook has logged where; this connection is gone, the others go on.
+        open.shard.counters.panics.add(1);
+    }
 }
 
 /// Counts the connection until its task ends, however it ends.
@@ -110,9 +111,11 @@ impl Connection {
             limits.keep_alive_idle
         };
         self.wire.deadline.set(self.shard.net.clock.now() + millis(idle));
-        let ready = self.wire.reader().readable().await.is_ok() && !self.wire.deadline.expired();
+        let net = &self.shard.net;
+        let ready = matches!(self.wire.reader().fill_when_ready(net).await, Ok(length) if length > 0)
+            && !self.wire.deadline.expired();
         self.wire.deadline.clear();
-        self.shard.net.clock.refresh();
+        net.clock.refresh();
         ready
     }
 }
@@ -147,28 +150,4 @@ impl AddressText {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_address_fits() {
-        for text in [
-            "1.2.3.4",
-            "255.255.255.255",
-            "::1",
-            "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
-        ] {
-            let client = SocketAddr::new(text.parse().expect("an address"), 1);
-            assert_eq!(AddressText::new(client).as_bytes(), text.as_bytes());
-        }
-    }
-
-    #[test]
-    fn a_waiting_connection_is_small() {
-        fn size_of_future<A, F: Future>(_: impl Fn(Rc<Shard>, Accepted, A) -> F) -> usize {
-            size_of::<F>()
-        }
-        let size = size_of_future(|shard, accepted, listener: usize| serve(shard, accepted, listener));
-        assert!(size <= 1024, "{size} bytes");
-    }
-}
+mod tests;

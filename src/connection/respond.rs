@@ -187,7 +187,6 @@ async fn body(
         sink_idle: client.idle,
         limit: None,
         content: &facts.body_out,
-        // A body that is broken from its first byte is found out before the head has gone: that is a 502.
         begun: &facts.answered,
     };
     let mut decoder = BodyDecoder::new(response.framing);

@@ -14,7 +14,7 @@ use std::{
 };
 
 /// Blocks kept for reuse per shard; more exchanges at a time allocate and free theirs.
-const KEPT: usize = 256;
+const KEPT: usize = 64;
 
 /// Free blocks of one layout: that of the first future seen. A shard runs one kind of exchange, so all fit.
 #[derive(Debug, Default)]

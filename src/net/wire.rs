@@ -123,9 +123,15 @@ impl Reader<'_> {
         *self.inbound = Inbound::Held(buffer);
     }
 
-    /// Waits for bytes, or the end of the stream, without holding a buffer.
-    pub async fn readable(&mut self) -> io::Result<()> {
-        self.socket.readable().await
+    /// Waits for bytes, however long, and reads them; holds no buffer while it waits. 0: the end of the stream.
+    /// Nothing may be buffered.
+    ///
+    /// # Errors
+    /// The socket's.
+    pub async fn fill_when_ready(&mut self, net: &Net) -> io::Result<usize> {
+        debug_assert!(self.buffered().is_empty());
+        self.socket.readable().await?;
+        self.fill(&net.buffers, false).await
     }
 
     /// Reads once behind what is buffered, into a fresh buffer if there is none: a small one, or, where the last

@@ -41,8 +41,7 @@ pub struct Transfer<'t> {
     pub limit: Option<u64>,
     /// Content bytes that went through; the record reads it also when the body broke.
     pub content: &'t Cell<u64>,
-    /// Set when the first byte, of the head or the body, is handed to the kernel: until then something else
-    /// can still be said.
+    /// Set when the first byte, the head's, is handed to the kernel: from then on there is no other answer.
     pub begun: &'t Cell<bool>,
 }
 

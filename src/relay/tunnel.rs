@@ -58,20 +58,21 @@ async fn one_way(
         let buffer = match held.take() {
             Some(buffer) => buffer,
             None => {
-                if from.readable().await.is_err() {
-                    return Ended::Broken;
-                }
-                let (result, buffer) = from.read_into(net.buffers.small()).await;
+                let result = from.fill_when_ready(net).await;
                 net.clock.refresh();
-                match result {
-                    Ok(0) if from.deadline.expired() => return Ended::TimedOut,
-                    Ok(0) => {
-                        net.buffers.give(buffer);
+                match (&result, from.take()) {
+                    (Ok(length), Some(buffer)) if *length > 0 => buffer,
+                    (_, unused) => {
+                        unused.into_iter().for_each(|buffer| net.buffers.give(buffer));
+                        if from.deadline.expired() {
+                            return Ended::TimedOut;
+                        }
+                        if result.is_err() {
+                            return Ended::Broken;
+                        }
                         to.shut();
                         return Ended::Closed;
                     }
-                    Ok(_) => buffer,
-                    Err(_) => return Ended::Broken,
                 }
             }
         };

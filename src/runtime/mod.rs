@@ -54,22 +54,26 @@ pub async fn sleep(duration: Duration) {
 
 /// Runs a task to its end, or to its panic: `Err` carries nothing, because the panic hook has already told
 /// the log where it was. monoio does not catch, and one connection's fault must not end its shard.
-pub async fn catch_panic<F: Future>(task: F) -> Result<F::Output, Panicked> {
-    struct Catch<F>(F);
-    impl<F: Future> Future for Catch<F> {
-        type Output = Result<F::Output, Panicked>;
-        fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-            // SAFETY: `Catch` is the only holder of the field, which is never moved: a plain pin projection.
-            let inner = unsafe { self.map_unchecked_mut(|this| &mut this.0) };
-            let poll = std::panic::AssertUnwindSafe(|| inner.poll(context));
-            match std::panic::catch_unwind(poll) {
-                Ok(Poll::Pending) => Poll::Pending,
-                Ok(Poll::Ready(output)) => Poll::Ready(Ok(output)),
-                Err(_) => Poll::Ready(Err(Panicked)),
-            }
+///
+/// Not an `async fn`: that would hold the task twice, once as its argument and once as what it awaits.
+pub fn catch_panic<F: Future>(task: F) -> CatchPanic<F> {
+    CatchPanic(task)
+}
+
+pub struct CatchPanic<F>(F);
+
+impl<F: Future> Future for CatchPanic<F> {
+    type Output = Result<F::Output, Panicked>;
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        // SAFETY: `CatchPanic` is the only holder of the field, which is never moved: a plain pin projection.
+        let inner = unsafe { self.map_unchecked_mut(|this| &mut this.0) };
+        let poll = std::panic::AssertUnwindSafe(|| inner.poll(context));
+        match std::panic::catch_unwind(poll) {
+            Ok(Poll::Pending) => Poll::Pending,
+            Ok(Poll::Ready(output)) => Poll::Ready(Ok(output)),
+            Err(_) => Poll::Ready(Err(Panicked)),
         }
     }
-    Catch(task).await
 }
 
 /// A task ended by panicking.

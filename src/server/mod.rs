@@ -71,7 +71,15 @@ pub fn version(choice: DriverChoice) -> ExitCode {
 }
 
 fn log(options: &ProcessOptions) -> Result<(), String> {
-    runtime_log::init(options.log.directive(), false)
+    runtime_log::init(options.log.directive(), false)?;
+    // A panic costs one connection (or, of a shard's own loop, the process); either way the log says where.
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        let thread = std::thread::current();
+        let reason = reason(panic.payload());
+        tracing::error!(place, thread = thread.name(), "panic: {reason}");
+    }));
+    Ok(())
 }
 
 #[allow(
@@ -87,6 +95,12 @@ fn exit(result: Result<(), String>) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn reason(payload: &dyn std::any::Any) -> &str {
+    let text = payload.downcast_ref::<&str>().copied();
+    text.or_else(|| payload.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("no message")
 }
 
 fn control_runtime() -> Result<tokio::runtime::Runtime, String> {
@@ -176,13 +190,14 @@ async fn serve(options: RunOptions) -> Result<(), String> {
         ended = shards.next_end() => Err(died(ended)),
     };
     state.set(Readiness::Draining);
-    if outcome.is_ok() {
-        drain(&snapshot, &mut shards, &mut signals).await?;
-    }
+    let outcome = match outcome {
+        Ok(()) => drain(&snapshot, &mut shards, &mut signals).await,
+        died => died,
+    };
     let _ = stop.send(true);
     if let Some(logs) = logs {
-        // What is in the queues is written out; a sink that hangs does not keep the process.
-        let _ = tokio::time::timeout(Duration::from_secs(2), logs).await;
+        // What is in the queues is written out, within a bound of its own.
+        let _ = logs.await;
     }
     outcome
 }

@@ -61,7 +61,7 @@ pub struct Scratch {
 }
 
 /// Scratches kept for reuse; one exchange uses one.
-const KEPT_SCRATCHES: usize = 256;
+const KEPT_SCRATCHES: usize = 64;
 
 /// What the start gives every shard.
 pub struct Parts {

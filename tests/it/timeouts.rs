@@ -99,7 +99,7 @@ both_drivers! {
 
     fn an_idle_connection_is_closed_silently(driver) {
         let origin = Origin::answering(ok("x"));
-        let yaml = config::api(&origin.url) + &config::configuration("limits", "keepAliveIdleSeconds: 1");
+        let yaml = config::api(&origin.url) + &config::configuration("limits", "keepAliveIdleSeconds: 1\nheadTimeoutSeconds: 1");
         let gateway = Gateway::start(driver, yaml);
         let mut used = gateway.client();
         assert_eq!(used.get("/").text(), "x");

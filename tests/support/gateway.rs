@@ -96,10 +96,7 @@ impl Setup {
                 return gateway;
             }
             let said = gateway.stderr();
-            assert!(
-                said.to_lowercase().contains("in use") || said.contains("taken"),
-                "it did not start:\n{said}"
-            );
+            assert!(said.contains("cannot listen on"), "it did not start:\n{said}");
         }
         panic!("five times a port was taken");
     }
@@ -203,11 +200,20 @@ impl Gateway {
         self.signal(libc::SIGTERM);
     }
 
-    /// SIGTERM, and back when readiness says so.
+    /// SIGTERM, and back when readiness says so. Shards learn of it a moment later.
     #[track_caller]
     pub fn begin_drain(&self) {
         self.terminate();
         eventually("readiness fails", || self.admin_status("/readyz") != Some(200));
+    }
+
+    /// As [`Self::begin_drain`], and back when the listeners are gone: then every shard knows.
+    #[track_caller]
+    pub fn begin_drain_everywhere(&self) {
+        self.begin_drain();
+        eventually("new connections are refused", || {
+            Client::try_connect(self.address).is_err()
+        });
     }
 
     #[track_caller]

@@ -85,7 +85,7 @@ impl Origin {
     pub fn echoing() -> Self {
         Self::start(|peer| {
             while let Some(request) = peer.request() {
-                peer.send(&ok(&request.body));
+                peer.send(ok(&request.body));
             }
         })
     }
