@@ -44,6 +44,7 @@ pub(super) async fn forward(
     let hash = hash(cluster, connection, &scratch.request, bytes);
     let mut tried = Tried::default();
     let mut attempt = 0;
+    let mut last = None;
     loop {
         attempt += 1;
         // A second try never takes another pooled connection: that may have died of the same cause.
@@ -66,14 +67,8 @@ pub(super) async fn forward(
                     Err(fault) => fault,
                 }
             }
-            // Nothing is left to try, but something was tried: say what that came to.
-            Err(fault) if fault.kind == Kind::Unavailable && attempt > 1 => {
-                return Err(Fault::upstream(
-                    Kind::Refused,
-                    Phase::Connect,
-                    "every endpoint of the upstream refused the connection",
-                ));
-            }
+            // Nothing is left to try, but something was tried: say what that came to, refused (502) or late (504).
+            Err(fault) if fault.kind == Kind::Unavailable => return Err(last.unwrap_or(fault)),
             Err(fault) => {
                 shard.counters.upstream_connect_failures.add(1);
                 fault
@@ -82,6 +77,7 @@ pub(super) async fn forward(
         if attempt == TRIES || !may_retry(&fault, &scratch.request, facts) {
             return Err(fault);
         }
+        last = Some(fault);
         facts.retries.set(facts.retries.get() + 1);
         shard.counters.upstream_retries.add(1);
     }

@@ -2,7 +2,15 @@
 
 use super::{Inbox, Message, Parts, Shard};
 use crate::{listener::Listener, runtime};
-use std::{cell::Cell, io, os::fd::OwnedFd, rc::Rc, time::Duration};
+use std::{
+    cell::Cell,
+    future::poll_fn,
+    io,
+    os::fd::OwnedFd,
+    rc::Rc,
+    task::{Poll, Waker},
+    time::Duration,
+};
 
 /// What the thread is started with.
 pub struct Start {
@@ -54,8 +62,8 @@ async fn serve(start: Start) -> io::Result<()> {
             .inbox
             .listen(shard.net.driver, move |message| match message {
                 Message::Resolved { name, addresses } => shard.live().resolved(&name, &addresses),
-                Message::Drain => state.drain.set(true),
-                Message::Cut => state.cut.set(true),
+                Message::Drain => state.end(false),
+                Message::Cut => state.end(true),
             })
     };
     runtime::spawn(async move {
@@ -65,9 +73,7 @@ async fn serve(start: Start) -> io::Result<()> {
     });
     (start.ready)();
 
-    while !state.drain.get() && !state.cut.get() {
-        runtime::sleep(DRAIN_LOOK).await;
-    }
+    state.ending().await;
     drain(&shard, listeners, &state).await;
     Ok(())
 }
@@ -76,6 +82,29 @@ async fn serve(start: Start) -> io::Result<()> {
 struct State {
     drain: Cell<bool>,
     cut: Cell<bool>,
+    waiting: Cell<Option<Waker>>,
+}
+
+impl State {
+    fn end(&self, cut: bool) {
+        self.drain.set(true);
+        self.cut.set(self.cut.get() || cut);
+        if let Some(waker) = self.waiting.take() {
+            waker.wake();
+        }
+    }
+
+    /// Until it is time to drain. Woken, not looked for: an idle shard must not burn what it could leave.
+    async fn ending(&self) {
+        poll_fn(|context| {
+            if self.drain.get() {
+                return Poll::Ready(());
+            }
+            self.waiting.set(Some(context.waker().clone()));
+            Poll::Pending
+        })
+        .await;
+    }
 }
 
 async fn drain(shard: &Rc<Shard>, listeners: Vec<Rc<Listener>>, state: &State) {

@@ -22,6 +22,7 @@ mod limits;
 mod origin_faults;
 mod overload;
 mod ports;
+mod regressions;
 mod retries;
 mod routing;
 mod streaming;
