@@ -14,6 +14,7 @@ use hyper_util::{
     rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,
 };
+use serde::Serialize;
 use serde_json::json;
 use std::{
     sync::{
@@ -135,18 +136,37 @@ fn pages(state: Arc<AdminState>) -> Router {
         .with_state(state)
 }
 
+#[derive(Serialize)]
+struct Status {
+    status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
+}
+
 /// Live as long as control can answer at all, draining included: a restart would only cut what drains.
-async fn live() -> Json<serde_json::Value> {
-    Json(json!({ "status": "live" }))
+async fn live() -> Json<Status> {
+    Json(Status {
+        status: "live",
+        reason: None,
+    })
 }
 
 async fn ready(State(state): State<Arc<AdminState>>) -> Response {
     let reason = match state.readiness() {
-        Readiness::Ready => return Json(json!({ "status": "ready" })).into_response(),
+        Readiness::Ready => {
+            return Json(Status {
+                status: "ready",
+                reason: None,
+            })
+            .into_response();
+        }
         Readiness::Starting => "starting",
         Readiness::Draining => "draining",
     };
-    let body = Json(json!({ "status": "not ready", "reason": reason }));
+    let body = Json(Status {
+        status: "not ready",
+        reason: Some(reason),
+    });
     (StatusCode::SERVICE_UNAVAILABLE, body).into_response()
 }
 

@@ -3,7 +3,7 @@
 
 use axum::{
     Json, Router,
-    body::{Body, Bytes, HttpBody},
+    body::{Body, HttpBody},
     extract::{DefaultBodyLimit, Path},
     http::{
         HeaderMap, HeaderValue, Method, StatusCode, Uri,
@@ -13,6 +13,7 @@ use axum::{
     routing::{any, get},
     serve::ListenerExt,
 };
+use bytes::Bytes;
 use hyper::body::{Frame, SizeHint};
 use serde_json::{Map, Value, json};
 use std::{

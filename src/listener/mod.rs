@@ -71,11 +71,21 @@ impl Listener {
         }
         // Handshakes that were half way through complete within a round trip; this waits for a long one.
         for _ in 0..4 {
-            while let Ok(true) = self.accept_some(&shard) {}
+            self.accept_queued(&shard);
             runtime::sleep(HANDSHAKE).await;
         }
-        while let Ok(true) = self.accept_some(&shard) {}
+        self.accept_queued(&shard);
         net::shut(self.socket.descriptor());
+    }
+
+    /// All that is queued, and no more than a queue can hold: where newcomers cannot be held back, a flood must
+    /// not keep the shard here.
+    fn accept_queued(&self, shard: &Rc<Shard>) {
+        for _ in 0..net::BACKLOG as usize / BURST {
+            if !matches!(self.accept_some(shard), Ok(true)) {
+                return;
+            }
+        }
     }
 
     /// True while there may be more.

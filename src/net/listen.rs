@@ -11,7 +11,7 @@ use std::{
 
 /// Connections the kernel completes for one listener before we accept them; the kernel caps it at
 /// `net.core.somaxconn`. Per shard, since each has its own listener.
-const BACKLOG: i32 = 1024;
+pub const BACKLOG: i32 = 1024;
 
 /// A listener that shares its address with this process's other shards. Nodelay is inherited by what it
 /// accepts. IPv6 listeners are IPv6 only, so that `0.0.0.0` and `[::]` can stand side by side.
