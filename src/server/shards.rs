@@ -193,3 +193,48 @@ fn spawn(index: usize, start: Start, events: mpsc::UnboundedSender<Event>) -> Re
         .map(drop)
         .map_err(|error| format!("shard {index} could not be started: {error}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        route,
+        runtime::{DriverChoice, choose},
+        shard::snapshot::{Api, Forward, Listener},
+    };
+
+    /// A listener that no driver can watch: a regular file. The shard fails, and control hears of it.
+    fn start_with_a_broken_listener() -> Shards {
+        let address = "127.0.0.1:1".parse().expect("an address");
+        let snapshot = Snapshot {
+            listeners: vec![Listener {
+                address,
+                routes: route::Table::<Api, Forward>::new(Vec::new()),
+            }],
+            clusters: Vec::new(),
+            limits: Default::default(),
+            runtime: Default::default(),
+            shutdown: Default::default(),
+            access_log: None,
+        };
+        let file = std::fs::File::open("/proc/self/exe").expect("a file");
+        let chosen = choose(DriverChoice::Epoll).expect("epoll");
+        Shards::start(&Arc::new(snapshot), &chosen, 1, &[], vec![vec![file.into()]]).expect("a thread")
+    }
+
+    #[tokio::test]
+    async fn a_shard_that_cannot_start_ends_the_start() {
+        let error = start_with_a_broken_listener()
+            .all_ready()
+            .await
+            .expect_err("it cannot serve");
+        assert!(error.starts_with("shard 0 could not start: "), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_shard_that_ends_by_itself_is_never_an_orderly_end() {
+        let mut shards = start_with_a_broken_listener();
+        let ended = shards.all_ended().await.expect_err("nobody asked it to");
+        assert_eq!((ended.shard, ended.orderly), (0, false));
+    }
+}
