@@ -194,6 +194,14 @@ async fn serve(options: RunOptions) -> Result<(), String> {
         Ok(()) => drain(&snapshot, &mut shards, &mut signals).await,
         died => died,
     };
+    let totals = shards.totals();
+    tracing::info!(
+        requests = totals.requests,
+        connections = totals.connections_accepted,
+        refused = totals.connections_refused,
+        panics = totals.panics,
+        "ended"
+    );
     let _ = stop.send(true);
     if let Some(logs) = logs {
         // What is in the queues is written out, within a bound of its own.

@@ -3,7 +3,7 @@
 use crate::{
     listener::Admission,
     observe::{
-        counters::Counters,
+        counters::{Counters, Totals},
         queue::{RecordReceiver, queue},
     },
     runtime::Chosen,
@@ -41,11 +41,7 @@ pub(super) struct Shards {
     events: mpsc::UnboundedReceiver<Event>,
     running: usize,
     ready: usize,
-    #[allow(
-        dead_code,
-        reason = "read by the metrics of a process that runs; kept alive with the shards"
-    )]
-    pub counters: Vec<Arc<Counters>>,
+    counters: Vec<Arc<Counters>>,
 }
 
 impl Shards {
@@ -113,6 +109,10 @@ impl Shards {
     /// The record queues, once.
     pub(super) fn records(&mut self) -> Vec<RecordReceiver> {
         std::mem::take(&mut self.records)
+    }
+
+    pub(super) fn totals(&self) -> Totals {
+        Counters::sum(self.counters.iter().map(Arc::as_ref))
     }
 
     pub(super) fn send(&self, message: &Message) {
