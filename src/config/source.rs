@@ -1,9 +1,10 @@
 //! Where the configuration comes from: files and folders, a variable, the usual folders, or text that is built in.
 
-use super::environment::Environment;
+use super::{environment::Environment, yaml};
 use crate::located::{Origin, Problem, Problems};
 use std::{
-    fs, io,
+    fs,
+    io::{self, Read},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -52,7 +53,7 @@ pub(super) fn gather(
     let folders = FOLDERS.map(|folder| root.join(folder.trim_start_matches('/')));
     let sources: Vec<_> = folders
         .iter()
-        .filter(|folder| folder.is_dir())
+        .filter(|folder| !is_absent(folder))
         .flat_map(|folder| read_folder(folder, problems))
         .collect();
     if sources.is_empty() && problems.is_empty() {
@@ -89,12 +90,27 @@ fn read_folder(folder: &Path, problems: &mut Problems) -> Vec<Source> {
             return Vec::new();
         }
     };
-    paths.retain(|path| is_document(path) && path.is_file());
+    // What can't be looked at (a link to nowhere, or into a closed folder) stays, to be told when it is read:
+    // a binding that is missed in silence may be the one that guards an API.
+    paths.retain(|path| is_document(path) && !path.is_dir());
     paths.sort();
     paths
         .iter()
-        .filter_map(|path| read_file(path, problems))
+        .filter_map(|path| match path.metadata() {
+            // Opening a pipe that nobody writes to would wait for ever.
+            Ok(metadata) if !metadata.is_file() => {
+                report(path, "is not a file", problems);
+                None
+            }
+            _ => read_file(path, problems),
+        })
         .collect()
+}
+
+/// Not there, as opposed to there and closed to this process.
+fn is_absent(folder: &Path) -> bool {
+    matches!(folder.metadata(), Err(error)
+        if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory))
 }
 
 fn is_document(path: &Path) -> bool {
@@ -108,7 +124,7 @@ fn is_document(path: &Path) -> bool {
 }
 
 fn read_file(path: &Path, problems: &mut Problems) -> Option<Source> {
-    match fs::read_to_string(path) {
+    match read_bounded(path) {
         Ok(text) => Some(Source::new(&path.to_string_lossy(), text)),
         Err(error) if error.kind() == io::ErrorKind::InvalidData => {
             report(path, "is not UTF-8 text", problems);
@@ -118,6 +134,24 @@ fn read_file(path: &Path, problems: &mut Problems) -> Option<Source> {
             report(path, &format!("can't be read: {error}"), problems);
             None
         }
+    }
+}
+
+/// One byte past the bound is enough for the reader of documents to refuse the text; a mistaken `/dev/zero` or
+/// disk image would otherwise fill the memory first.
+fn read_bounded(path: &Path) -> io::Result<String> {
+    let mut bytes = Vec::new();
+    let bound = u64::try_from(yaml::TEXT_BYTES).unwrap_or(u64::MAX);
+    fs::File::open(path)?
+        .take(bound.saturating_add(1))
+        .read_to_end(&mut bytes)?;
+    match String::from_utf8(bytes) {
+        Ok(text) => Ok(text),
+        // Its end may have cut a character; that it is too large is what is wrong with it.
+        Err(error) if error.as_bytes().len() > yaml::TEXT_BYTES => {
+            Ok(String::from_utf8_lossy(error.as_bytes()).into_owned())
+        }
+        Err(_) => Err(io::ErrorKind::InvalidData.into()),
     }
 }
 

@@ -431,7 +431,7 @@ fn cost(node: &Node) -> Cost {
 const MERGE: &str = "<<";
 
 /// One source. A thousand APIs with ten routes each are about 2 MB.
-const TEXT_BYTES: usize = 16 << 20;
+pub(super) const TEXT_BYTES: usize = 16 << 20;
 /// Collections in collections. Documents need about ten; the recursion in decoders stays far from a stack's end.
 const DEPTH: usize = 64;
 /// Nodes and bytes that anchors and aliases may add to a source: what makes a few hundred bytes of nested

@@ -44,6 +44,53 @@ fn texts(sources: &[Source]) -> Vec<&str> {
 }
 
 #[test]
+fn what_a_folder_can_not_give_is_told() {
+    let folder = Folder::new("unreachable");
+    folder.write("a.yaml", b"a");
+    fs::create_dir_all(folder.0.join("b.yaml")).unwrap();
+    std::os::unix::fs::symlink("/nowhere/at/all", folder.0.join("c.yaml")).unwrap();
+    std::os::unix::fs::symlink("d.yaml", folder.0.join("d.yaml")).unwrap();
+    let _socket = std::os::unix::net::UnixListener::bind(folder.0.join("e.yaml")).unwrap();
+    let (sources, problems) = gathered(
+        std::slice::from_ref(&folder.0),
+        &Environment::default(),
+        Path::new("/"),
+    );
+    assert_eq!(texts(&sources), ["a"]);
+    assert_eq!(problems.len(), 3, "{problems:?}");
+    assert!(problems[0].contains("c.yaml:1:1: can't be read: No such file"));
+    assert!(problems[1].contains("d.yaml:1:1: can't be read: "));
+    assert!(problems[2].ends_with("e.yaml:1:1: is not a file"));
+}
+
+#[test]
+fn a_default_folder_that_is_none_is_told() {
+    let root = Folder::new("no-folder");
+    root.write(&FOLDERS[0][1..], b"a");
+    root.write(&format!("{}/x.yaml", &FOLDERS[1][1..]), b"b");
+    let (sources, problems) = gathered(&[], &Environment::fixed([]), &root.0);
+    assert_eq!(texts(&sources), ["b"]);
+    assert_eq!(problems.len(), 1, "{problems:?}");
+    assert!(problems[0].contains("/etc/ringway/conf.d:1:1: can't be read: "));
+}
+
+#[test]
+fn an_endless_file_ends() {
+    let (sources, problems) = gathered(
+        &[PathBuf::from("/dev/zero")],
+        &Environment::default(),
+        Path::new("/"),
+    );
+    assert!(problems.is_empty());
+    let documents = super::yaml::read(&sources[0].name, &sources[0].text);
+    assert!(
+        documents.problems[0]
+            .to_string()
+            .ends_with("is larger than 16 MiB")
+    );
+}
+
+#[test]
 fn a_folder_gives_its_documents_by_name() {
     let folder = Folder::new("folder");
     folder.write("b.yml", b"b");
