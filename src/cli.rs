@@ -9,9 +9,13 @@ use crate::{
     shard::snapshot::DriverChoice,
 };
 use clap::{
-    Args, CommandFactory, Parser, Subcommand, ValueEnum, builder::FalseyValueParser, error::ErrorKind,
+    Arg, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum,
+    builder::BoolishValueParser,
+    error::{ContextKind, ContextValue, ErrorKind},
+    parser::ValueSource,
 };
 use std::{
+    ffi::{OsStr, OsString},
     io::{self, Write},
     path::PathBuf,
     process::ExitCode,
@@ -19,10 +23,80 @@ use std::{
 
 /// Parses the process's arguments and does what they say.
 pub fn main() -> ExitCode {
-    match Cli::try_parse() {
+    match parse(std::env::args_os(), |name| std::env::var_os(name)) {
         Ok(cli) => cli.command.run(),
         Err(error) => refuse(&error),
     }
+}
+
+/// Arguments, and the variables of what they leave out.
+///
+/// A variable that is set to nothing is as good as unset, as compose files and charts write what they leave to
+/// the default; the vendor's are read the same way.
+fn parse(
+    arguments: impl IntoIterator<Item = OsString>,
+    variable: impl Fn(&OsStr) -> Option<OsString>,
+) -> Result<Cli, clap::Error> {
+    let arguments: Vec<_> = arguments.into_iter().collect();
+    let blank = |argument: &Arg| {
+        let value = argument.get_env().and_then(&variable);
+        value.is_some_and(|value| value.as_encoded_bytes().trim_ascii().is_empty())
+    };
+    let command = Cli::command().mut_subcommands(|command| {
+        command.mut_args(|argument| match blank(&argument) {
+            true => argument.env(None::<&str>),
+            false => argument,
+        })
+    });
+    let mut matches = command
+        .try_get_matches_from(&arguments)
+        .map_err(|error| name_variable(error, &arguments, &variable))?;
+    let from_variable = matches.subcommand().is_some_and(|(_, command)| {
+        command.try_contains_id(CONFIG).is_ok()
+            && command.value_source(CONFIG) == Some(ValueSource::EnvVariable)
+    });
+    let mut cli = Cli::from_arg_matches_mut(&mut matches)?;
+    if let Command::Run { sources, .. } | Command::Check { sources } | Command::Dump { sources, .. } =
+        &mut cli.command
+        && from_variable
+    {
+        // As PATH is written. The flag is not split: it can be repeated, and a path may hold a colon.
+        let paths = sources.config.iter().flat_map(std::env::split_paths);
+        sources.config = paths.filter(|path| !path.as_os_str().is_empty()).collect();
+    }
+    Ok(cli)
+}
+
+/// Says of a wrong value that was not written on the command line where it was: clap names the flag alone.
+fn name_variable(
+    mut error: clap::Error,
+    arguments: &[OsString],
+    variable: impl Fn(&OsStr) -> Option<OsString>,
+) -> clap::Error {
+    let flag = match error.get(ContextKind::InvalidArg) {
+        Some(ContextValue::String(shown)) => shown.split(' ').next().unwrap_or("").to_owned(),
+        _ => return error,
+    };
+    let written = arguments
+        .iter()
+        .filter_map(|argument| argument.to_str())
+        .any(|argument| argument.split('=').next() == Some(&flag));
+    let definition = Cli::command();
+    let name = (definition
+        .get_subcommands()
+        .flat_map(clap::Command::get_arguments))
+    .filter(|argument| {
+        argument
+            .get_long()
+            .is_some_and(|long| flag.strip_prefix("--") == Some(long))
+    })
+    .find_map(Arg::get_env)
+    .filter(|name| !written && variable(name).is_some());
+    if let Some(name) = name {
+        let tip = format!("the value comes from the variable {}", name.display());
+        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
+    }
+    error
 }
 
 /// An HTTP edge gateway: one thread a core, on io_uring or epoll.
@@ -77,14 +151,9 @@ enum Command {
 
 #[derive(Debug, Args)]
 struct Sources {
-    /// A file, or a folder whose .yaml and .yml files are read; may be given several times.
-    #[arg(
-        long,
-        short,
-        value_name = "FILE_OR_FOLDER",
-        env = "RINGWAY_CONFIG_PATH",
-        value_delimiter = ':'
-    )]
+    /// A file, or a folder whose .yaml and .yml files are read. May be given several times; the variable parts
+    /// several with a colon.
+    #[arg(long, short, value_name = "FILE_OR_FOLDER", env = "RINGWAY_CONFIG_PATH")]
     config: Vec<PathBuf>,
 }
 
@@ -106,7 +175,7 @@ struct Process {
     #[arg(long, value_name = "ADDRESS|off", env = "RINGWAY_ADMIN", value_parser = parse_admin)]
     admin: Option<AdminAddress>,
     /// Serve on ports that another process serves too, sharing their connections with it.
-    #[arg(long, env = "RINGWAY_SHARE_PORTS", value_parser = FalseyValueParser::new())]
+    #[arg(long, env = "RINGWAY_SHARE_PORTS", value_parser = BoolishValueParser::new())]
     share_ports: bool,
     /// How much to log on stderr: off, error, warn, info, debug, trace.
     ///
@@ -236,10 +305,12 @@ fn refuse_configuration(problems: &[Problem]) -> ExitCode {
 
 /// A closed stderr is nobody's to be told of.
 fn complain(lines: &[impl std::fmt::Display]) {
-    let mut stderr = io::stderr().lock();
+    // Buffered: problems are written a character at a time, each of which would be a system call.
+    let mut stderr = io::BufWriter::new(io::stderr().lock());
     for line in lines {
         let _ = writeln!(stderr, "{line}");
     }
+    let _ = stderr.flush();
 }
 
 /// A reader that has enough (`ringway schema | head`) is no failure.
@@ -277,6 +348,9 @@ fn parse_level(text: &str) -> Result<LogLevel, String> {
         _ => Err("must be one of off, error, warn, info, debug, trace".to_owned()),
     }
 }
+
+/// The field of [`Sources`], as clap calls it.
+const CONFIG: &str = "config";
 
 const VENDOR_LOG_LEVEL: &str = "FLEX_LOG_LEVEL";
 

@@ -1,4 +1,4 @@
-use super::{AdminAddress, Cli, LogLevel, parse_admin, parse_level};
+use super::{AdminAddress, Cli, LogLevel, name_variable, parse, parse_admin, parse_level};
 use clap::{CommandFactory, Parser};
 
 #[test]
@@ -21,6 +21,46 @@ fn bad_usage_exits_2_and_help_0() {
     assert_eq!(code(&["ringway"]), 2);
     assert_eq!(code(&["ringway", "--help"]), 0);
     assert_eq!(code(&["ringway", "--version"]), 0);
+}
+
+#[test]
+fn a_wrong_variable_is_named() {
+    let arguments = |words: &[&str]| words.iter().map(Into::into).collect::<Vec<_>>();
+    let wrong = || Cli::try_parse_from(["ringway", "run", "--shards", "x"]).unwrap_err();
+    let shown = |words: &[&str], set: bool| {
+        let value = set.then(|| "x".into());
+        name_variable(wrong(), &arguments(words), |_| value.clone()).to_string()
+    };
+    assert!(shown(&["ringway", "run"], true).contains("the value comes from the variable RINGWAY_SHARDS"));
+    for words in [["run", "--shards", "x"], ["run", "--shards=x", ""]] {
+        assert!(!shown(&words, true).contains("RINGWAY_SHARDS"));
+    }
+    assert!(!shown(&["ringway", "run"], false).contains("RINGWAY_SHARDS"));
+}
+
+#[test]
+fn a_path_given_as_a_flag_may_hold_a_colon() {
+    let words = ["ringway", "check", "--config", "a:b.yaml", "-c", "c.yaml"];
+    let cli = parse(words.map(Into::into), |_| None).unwrap();
+    let super::Command::Check { sources } = cli.command else {
+        panic!("{cli:?}")
+    };
+    assert_eq!(
+        sources.config,
+        ["a:b.yaml", "c.yaml"].map(std::path::PathBuf::from)
+    );
+}
+
+#[test]
+fn sharing_ports_is_never_a_misspelling_away() {
+    let command = Cli::command();
+    let run = command.find_subcommand("run").unwrap();
+    let flag = run
+        .get_arguments()
+        .find(|argument| argument.get_id() == "share_ports");
+    // A flag's parser reads its variable alone.
+    let parser = format!("{:?}", flag.unwrap().get_value_parser());
+    assert!(!parser.contains("Falsey"), "{parser}");
 }
 
 #[test]
