@@ -82,28 +82,29 @@ impl Variables {
                     None
                 }
             });
-        let mut seconds = |name: &str| {
+        let mut seconds = |name: &str, parse: fn(&str) -> Result<u64, String>| {
             let text = environment.text(name, problems)?;
             // `25s` is how the vendor writes some durations.
             let number = text.trim().strip_suffix('s').unwrap_or(text.trim());
             if number.is_empty() {
                 return None;
             }
-            Bounded::<1, MAX_SECONDS>::parse(number)
+            parse(number)
                 .map_err(|must| {
                     let message = format!("{must} (seconds), not {text:?}");
                     problems.report_at(&place(name), "", "", message);
                 })
                 .ok()
-                .map(Bounded::unsigned)
         };
+        let positive = |number: &str| Bounded::<1, MAX_SECONDS>::parse(number).map(Bounded::unsigned);
+        let or_none = |number: &str| Bounded::<0, MAX_SECONDS>::parse(number).map(Bounded::unsigned);
         Self {
             rewrite_host,
-            connection_idle: seconds("FLEX_CONNECTION_IDLE_TIMEOUT_SECONDS"),
-            upstream_connection_idle: seconds("FLEX_UPSTREAM_CONNECTION_IDLE_TIMEOUT_SECONDS"),
-            upstream_response: seconds("FLEX_UPSTREAM_RESPONSE_TIMEOUT_SECONDS"),
-            stream_idle: seconds("FLEX_STREAM_IDLE_TIMEOUT_SECONDS"),
-            drain: seconds("FLEX_SERVICE_ENVOY_DRAIN_TIME"),
+            connection_idle: seconds("FLEX_CONNECTION_IDLE_TIMEOUT_SECONDS", positive),
+            upstream_connection_idle: seconds("FLEX_UPSTREAM_CONNECTION_IDLE_TIMEOUT_SECONDS", positive),
+            upstream_response: seconds("FLEX_UPSTREAM_RESPONSE_TIMEOUT_SECONDS", positive),
+            stream_idle: seconds("FLEX_STREAM_IDLE_TIMEOUT_SECONDS", positive),
+            drain: seconds("FLEX_SERVICE_ENVOY_DRAIN_TIME", or_none),
         }
     }
 }

@@ -317,6 +317,33 @@ fn configuration_comes_before_the_environment_and_that_before_defaults() {
 }
 
 #[test]
+fn a_drain_of_nothing_may_come_from_the_environment_too() {
+    let variables = [("FLEX_SERVICE_ENVOY_DRAIN_TIME", "0s")];
+    let loaded = loaded_with(&api("a", "http://127.0.0.1:1"), &variables);
+    assert_eq!(loaded.snapshot.shutdown.drain, Duration::ZERO);
+}
+
+#[test]
+fn a_path_that_no_request_has_is_noted() {
+    let notes = |path: &str| {
+        let routes = format!("routes: [{{rules: [{{path: \"{path}\"}}]}}]");
+        let services = format!("services: {{s: {{address: \"http://o\", {routes}}}}}");
+        let spec = format!("address: \"http://127.0.0.1:1\", {services}");
+        loaded(&document("ApiInstance", "a", &spec)).notes
+    };
+    assert_eq!(
+        notes("api/.*"),
+        ["f.yaml:1:165: ApiInstance/a: the rule's path `api/.*` matches no request: a path begins with `/`"]
+    );
+    assert_eq!(notes("").len(), 1);
+    for path in [
+        "/api", ".*", "a?/x", "(x|/y)", "x|/y", "[^a]*", "(?!/a).*", "a{0}/b",
+    ] {
+        assert!(notes(path).is_empty(), "{path}");
+    }
+}
+
+#[test]
 fn registration_is_ignored_with_one_note() {
     let connection = "apiVersion: gateway.mulesoft.com/v1alpha1\nkind: Configuration\nmetadata: {name: platform, x: y}\n\
                       spec:\n  platformConnection: {mode: offline, anything: [1]}\n---\n";

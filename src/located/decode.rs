@@ -129,13 +129,32 @@ impl<T: Decode> Decode for Vec<T> {
     /// An element that can't be read is left out, so that the others are still checked. A list that lacks one
     /// is never used: a problem was reported.
     fn decode(node: &Node, problems: &mut Problems) -> Option<Self> {
+        let Elements(elements) = Elements::decode(node, problems)?;
+        Some(elements.into_iter().map(|(_, value)| value).collect())
+    }
+
+    fn schema(definitions: &mut Definitions) -> serde_json::Value {
+        Elements::<T>::schema(definitions)
+    }
+}
+
+/// A list whose elements keep their index in the source, for checks that come later: one before them that could
+/// not be read is left out and must not shift their paths.
+#[derive(Debug, Clone)]
+pub struct Elements<T>(pub Vec<(usize, T)>);
+
+impl<T: Decode> Decode for Elements<T> {
+    fn decode(node: &Node, problems: &mut Problems) -> Option<Self> {
         let Value::List(items) = &node.value else {
             problems.report(&node.origin, format!("must be a list, not {}", node.describe()));
             return None;
         };
         let items = items.iter().enumerate().filter(|(_, item)| !item.is_refused());
-        let decode = |(index, item)| problems.within_element(index, |problems| T::decode(item, problems));
-        Some(items.filter_map(decode).collect())
+        let values = items.filter_map(|(index, item)| {
+            let value = problems.within_element(index, |problems| T::decode(item, problems));
+            value.map(|value| (index, value))
+        });
+        Some(Self(values.collect()))
     }
 
     fn schema(definitions: &mut Definitions) -> serde_json::Value {

@@ -8,7 +8,7 @@ pub mod decode;
 pub mod problem;
 pub mod schema;
 
-pub use decode::{Bounded, Decode, Entries, Fields};
+pub use decode::{Bounded, Decode, Elements, Entries, Fields};
 pub use problem::{Problem, Problems, nearest};
 
 use std::{fmt, ops::Deref, sync::Arc};

@@ -24,6 +24,10 @@ pub(super) fn check(apis: &[Api], problems: &mut Problems) {
 }
 
 fn conflict(first: &Api, second: &Api) -> Option<String> {
+    // The same object twice is a problem of its own, and the one to mend.
+    if first.id == second.id {
+        return None;
+    }
     let name = format!("ApiInstance/{} ({})", first.id.name, first.origin);
     let (one, two) = (first.socket, second.socket);
     if one == two {

@@ -94,6 +94,14 @@ pub(super) fn notes(model: &Model) -> Vec<String> {
         notes.push("no ApiInstance is configured: nothing is served".to_owned());
     }
     for api in &model.apis {
+        let paths =
+            (api.routes.iter().flat_map(|route| &route.written)).filter_map(|rule| rule.spec.path.as_ref());
+        notes.extend(paths.filter(|path| matches_no_path(path)).map(|path| {
+            format!(
+                "{}: ApiInstance/{}: the rule's path `{}` matches no request: a path begins with `/`",
+                path.origin, api.id.name, path.value
+            )
+        }));
         let catch_all = api.routes.iter().position(|route| route.written.is_empty());
         if let Some(position) = catch_all.filter(|position| position + 1 < api.routes.len()) {
             let shadowed = api.routes.len() - position - 1;
@@ -104,6 +112,18 @@ pub(super) fn notes(model: &Model) -> Vec<String> {
         }
     }
     notes
+}
+
+/// Only what is plain to see: an expression that has to begin with a letter or digit, or is empty.
+fn matches_no_path(expression: &str) -> bool {
+    let mut characters = expression.chars();
+    let Some(first) = characters.next() else {
+        return true;
+    };
+    let optional = characters
+        .next()
+        .is_some_and(|next| matches!(next, '?' | '*' | '{'));
+    first.is_ascii_alphanumeric() && !optional && !expression.contains('|')
 }
 
 fn standalone(object: Object<CheckedService>) -> Service {
@@ -117,7 +137,7 @@ fn standalone(object: Object<CheckedService>) -> Service {
 /// Routes are no inline policies: their order among the services' own routes would be anybody's guess.
 fn check_inline_policies(api: &Object<ApiSpec>, problems: &mut Problems) {
     let policies = api.spec.as_ref().and_then(|spec| spec.policies.as_ref());
-    for (index, policy) in policies.into_iter().flatten().enumerate() {
+    for (index, policy) in policies.map_or(&[][..], |policies| &policies.0) {
         let name = &policy.policy.name;
         let message = catalogue::find(name).map_or_else(
             |message| message,

@@ -15,7 +15,7 @@ use crate::{
     located::{Decode, Located, Origin, Problems, Value},
     route,
 };
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// Writes out the inline services of every API as services of their own, `<api>-<service>`, and returns each
 /// API's inline routes. A service without routes takes every request that comes to it.
@@ -29,7 +29,10 @@ pub(super) fn inline(
         .iter()
         .map(|service| (service.id.clone(), service.origin.clone()))
         .collect();
+    let mut seen = HashSet::new();
     for api in apis {
+        // Written twice, it was told; that its services come twice follows from that.
+        let repeated = !seen.insert(&api.id);
         let mut routes = Vec::new();
         let written = api.spec.as_ref().and_then(|spec| spec.services.as_ref());
         for (key, service) in written.map_or(&[][..], |services| &services.0) {
@@ -42,7 +45,10 @@ pub(super) fn inline(
             if !Name::is_valid(key) {
                 problems.report_at(&key.origin, &api.label(), &path, NAME_RULE);
             }
-            if let Some(other) = places.insert(id.clone(), key.origin.clone()) {
+            if let Some(other) = places
+                .insert(id.clone(), key.origin.clone())
+                .filter(|_| !repeated)
+            {
                 let message = format!(
                     "becomes the Service `{}`, which is also defined at {other}",
                     id.name
@@ -82,11 +88,11 @@ fn inline_routes(
         }],
         config,
     };
-    if service.routes.is_empty() {
+    if service.routes.0.is_empty() {
         return vec![route(1, Vec::new(), Vec::new(), String::new(), None)];
     }
-    let mut routes = Vec::with_capacity(service.routes.len());
-    for (position, inline) in service.routes.iter().enumerate() {
+    let mut routes = Vec::with_capacity(service.routes.0.len());
+    for (position, inline) in &service.routes.0 {
         problems.set_object(api.label());
         let place = format!("spec.services.{}.routes[{position}].config", key.value);
         let config = inline.config.as_ref();
@@ -275,7 +281,7 @@ fn destinations(
                     "must not be empty",
                 );
             }
-            let routes = config.routes.value.into_iter().enumerate();
+            let routes = config.routes.value.0.into_iter();
             let resolved: Vec<_> = routes
                 .map(|(index, route)| {
                     let weight = u32::try_from(route.weight.unsigned()).unwrap_or(1);

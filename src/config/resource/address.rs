@@ -39,6 +39,9 @@ impl ListenAddress {
                 )
             })?,
         };
+        if let Some(why) = no_listener(address) {
+            return Err(format!("can't listen on `{host}`: {why}"));
+        }
         let base_path = route::normalise_base_path(path)?;
         Ok(Self {
             socket: SocketAddr::new(address, port),
@@ -158,6 +161,21 @@ fn split_authority(authority: &str) -> Result<(&str, Option<u16>), String> {
     match number {
         Some(Ok(port)) if port > 0 => Ok((host, Some(port))),
         _ => Err(format!("must have a port between 1 and 65535, not `{digits}`")),
+    }
+}
+
+/// Addresses that parse and that no listener of ours can serve: the kernel refuses them with a bare "Invalid
+/// argument", or takes them and never has a connection.
+fn no_listener(address: IpAddr) -> Option<&'static str> {
+    match address {
+        IpAddr::V6(v6) if v6.to_ipv4_mapped().is_some() => Some("write the IPv4 address itself"),
+        IpAddr::V6(v6) if v6.is_unicast_link_local() => {
+            Some("a link-local address needs a zone, which can't be written here")
+        }
+        address if address.is_multicast() || address == IpAddr::V4(Ipv4Addr::BROADCAST) => {
+            Some("it stands for many machines")
+        }
+        _ => None,
     }
 }
 

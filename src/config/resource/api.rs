@@ -7,7 +7,7 @@ use super::{
     service::{EndpointSpec, LoadBalancing, ServiceSpec, Upstream},
 };
 use crate::{
-    located::{Decode, Entries, Located, Node, Problems, schema::Definitions},
+    located::{Decode, Elements, Entries, Located, Node, Problems, schema::Definitions},
     object,
 };
 
@@ -20,7 +20,7 @@ object! {
         /// Inline upstreams by name, tried in the order of the file. Not together with bindings of `route`.
         optional "services" services: Located<Entries<InlineService>>,
         /// Inline policies, run in the order of the file.
-        optional "policies" policies: Vec<InlinePolicy>,
+        optional "policies" policies: Elements<InlinePolicy>,
     }
 }
 
@@ -36,7 +36,7 @@ object! {
         /// Forward the client's `Host` instead of the endpoint's own. Default false.
         optional "preserveHost" preserve_host: bool,
         /// Tried in the order of the file. None: every request.
-        optional "routes" routes: Vec<InlineRoute>,
+        optional "routes" routes: Elements<InlineRoute>,
     }
 }
 
@@ -66,7 +66,7 @@ object! {
 #[derive(Debug, Clone)]
 pub(crate) struct InlineService {
     pub(crate) upstream: Upstream,
-    pub(crate) routes: Vec<InlineRoute>,
+    pub(crate) routes: Elements<InlineRoute>,
 }
 
 impl Decode for InlineService {
@@ -89,7 +89,7 @@ impl Decode for InlineService {
         let upstream = Upstream::check(&service, node, before, problems)?;
         Some(Self {
             upstream,
-            routes: routes.unwrap_or_default(),
+            routes: routes.unwrap_or(Elements(Vec::new())),
         })
     }
 

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     choice,
-    located::{Bounded, Entries, Located, Node},
+    located::{Bounded, Elements, Entries, Located, Node},
     object,
 };
 
@@ -99,7 +99,7 @@ object! {
     /// Configuration of `route-weighted`: several destinations, one drawn for each request.
     pub(crate) struct WeightedConfig {
         /// The destinations; each gets its weight over the sum of weights.
-        required "routes" routes: Located<Vec<WeightedRoute>>,
+        required "routes" routes: Located<Elements<WeightedRoute>>,
     }
 }
 

@@ -362,6 +362,10 @@ fn addresses_to_listen_on() {
             "can't listen on the name `example.com`: write an IP address",
         ),
         ("http://u@127.0.0.1:8081", "user name"),
+        ("http://[::ffff:127.0.0.1]:8081", "write the IPv4 address itself"),
+        ("http://[fe80::1]:8081", "needs a zone"),
+        ("http://224.0.0.1:8081", "many machines"),
+        ("http://255.255.255.255:8081", "many machines"),
     ] {
         let message = refused(address);
         assert!(message.contains(part), "{address}: {message}");
@@ -471,6 +475,37 @@ fn expressions_are_refused_at_their_field() {
         lines[1].starts_with("f.yaml:1:201: ApiInstance/a: spec.services.s.routes[0].rules[0].headers.x-a: "),
         "{lines:?}"
     );
+}
+
+#[test]
+fn an_element_that_can_not_be_read_does_not_shift_the_others() {
+    let binding = "targetRef: {name: a}, policyRef: {name: route-weighted}, config: {routes: [\
+                   {weight: 0, destinationRef: {name: s}}, {weight: 1, destinationRef: {name: nowhere}}]}";
+    let inline = "address: \"http://127.0.0.1:2\", services: {t: {address: \"http://o\", routes: [\
+                  {rule: []}, {config: {destinationPath: x}}]}}, \
+                  policies: [{policyref: {}}, {policyRef: {name: cors-flex}}]";
+    let text = [
+        bound_api("a"),
+        service("s"),
+        document("PolicyBinding", "w", binding),
+        document("ApiInstance", "i", inline),
+    ];
+    let lines = problems(&text.concat());
+    for path in [
+        "spec.config.routes[1].destinationRef.name: there is no Service `nowhere`",
+        "spec.services.t.routes[1].config.destinationPath: must start with",
+        "spec.policies[1].policyRef.name: Ringway knows",
+    ] {
+        assert!(lines.iter().any(|line| line.contains(path)), "{path}: {lines:#?}");
+    }
+}
+
+#[test]
+fn an_api_twice_is_one_problem() {
+    let text = [api("a", "http://127.0.0.1:1"), api("a", "http://127.0.0.1:1")].concat();
+    let lines = problems(&text);
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    assert!(lines[0].contains("metadata.name: is defined twice"), "{lines:?}");
 }
 
 #[test]
