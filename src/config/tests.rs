@@ -324,7 +324,7 @@ fn a_drain_of_nothing_may_come_from_the_environment_too() {
 }
 
 #[test]
-fn a_path_that_no_request_has_is_noted() {
+fn a_rule_that_no_request_matches_is_noted() {
     let notes = |path: &str| {
         let routes = format!("routes: [{{rules: [{{path: \"{path}\"}}]}}]");
         let services = format!("services: {{s: {{address: \"http://o\", {routes}}}}}");
@@ -333,13 +333,32 @@ fn a_path_that_no_request_has_is_noted() {
     };
     assert_eq!(
         notes("api/.*"),
-        ["f.yaml:1:165: ApiInstance/a: the rule's path `api/.*` matches no request: a path begins with `/`"]
+        ["f.yaml:1:165: ApiInstance/a: path `api/.*` matches no request: a path begins with `/`"]
     );
     assert_eq!(notes("").len(), 1);
     for path in [
         "/api", ".*", "a?/x", "(x|/y)", "x|/y", "[^a]*", "(?!/a).*", "a{0}/b",
     ] {
         assert!(notes(path).is_empty(), "{path}");
+    }
+    assert!(notes("/a\\\\?b=1")[0].ends_with("the query is no part of the path"));
+    let rule = |rule: &str| {
+        let text = [
+            bound_api("a"),
+            service("s"),
+            route_to("r", "a", "s", &format!(", rules: [{rule}]")),
+        ];
+        loaded(&text.concat()).notes
+    };
+    assert!(rule("{methods: get|post}")[0].contains("methods `get|post` matches no request: "));
+    assert!(rule("{host: 'a.example:81'}")[0].contains("host `a.example:81` matches no request: "));
+    for text in [
+        "{methods: GET}",
+        "{methods: '(?i)get'}",
+        "{host: '\\[::1\\]'}",
+        "{host: 'a(:81)?'}",
+    ] {
+        assert!(rule(text).is_empty(), "{text}");
     }
 }
 

@@ -2,10 +2,12 @@
 
 mod addresses;
 mod names;
+mod notes;
 mod routes;
 mod settings;
 mod snapshot;
 
+pub(super) use notes::notes;
 pub(super) use snapshot::build;
 
 use super::{
@@ -38,6 +40,8 @@ pub(super) fn compile(
     let service_index = Index::new("Service", services[..written].iter().map(|service| &service.id));
     let api_index = Index::new("ApiInstance", resources.apis.iter().map(|api| &api.id));
 
+    // A binding that could not be read may be meant for any API.
+    let targets_known = complete && resources.bindings.iter().all(|binding| binding.spec.is_some());
     let mut bound: Vec<Vec<_>> = resources.apis.iter().map(|_| Vec::new()).collect();
     for binding in &resources.bindings {
         let (api, route) = routes::bound(
@@ -70,7 +74,7 @@ pub(super) fn compile(
         routes.extend(bound.into_iter().flatten());
         let label = object.label();
         let Some(spec) = object.spec else { continue };
-        if routes.is_empty() && none_meant && complete && !problems.concern(&label) {
+        if routes.is_empty() && none_meant && targets_known && !problems.concern(&label) {
             let message = "has no route: give it `services`, or bind the policy `route` to it";
             problems.report_at(&object.origin, &label, "spec", message);
         }
@@ -85,45 +89,6 @@ pub(super) fn compile(
     }
     addresses::check(&model.apis, problems);
     model
-}
-
-/// What would surprise but isn't wrong.
-pub(super) fn notes(model: &Model) -> Vec<String> {
-    let mut notes = Vec::new();
-    if model.apis.is_empty() {
-        notes.push("no ApiInstance is configured: nothing is served".to_owned());
-    }
-    for api in &model.apis {
-        let paths =
-            (api.routes.iter().flat_map(|route| &route.written)).filter_map(|rule| rule.spec.path.as_ref());
-        notes.extend(paths.filter(|path| matches_no_path(path)).map(|path| {
-            format!(
-                "{}: ApiInstance/{}: the rule's path `{}` matches no request: a path begins with `/`",
-                path.origin, api.id.name, path.value
-            )
-        }));
-        let catch_all = api.routes.iter().position(|route| route.written.is_empty());
-        if let Some(position) = catch_all.filter(|position| position + 1 < api.routes.len()) {
-            let shadowed = api.routes.len() - position - 1;
-            notes.push(format!(
-                "{}: ApiInstance/{}: the route {} takes every request; {shadowed} after it never get one",
-                api.origin, api.id.name, api.routes[position].id.name
-            ));
-        }
-    }
-    notes
-}
-
-/// Only what is plain to see: an expression that has to begin with a letter or digit, or is empty.
-fn matches_no_path(expression: &str) -> bool {
-    let mut characters = expression.chars();
-    let Some(first) = characters.next() else {
-        return true;
-    };
-    let optional = characters
-        .next()
-        .is_some_and(|next| matches!(next, '?' | '*' | '{'));
-    first.is_ascii_alphanumeric() && !optional && !expression.contains('|')
 }
 
 fn standalone(object: Object<CheckedService>) -> Service {

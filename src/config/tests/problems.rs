@@ -501,6 +501,21 @@ fn an_element_that_can_not_be_read_does_not_shift_the_others() {
 }
 
 #[test]
+fn a_binding_that_can_not_be_read_may_be_anybodys() {
+    let binding = document(
+        "PolicyBinding",
+        "b",
+        "targetref: {name: a}, policyRef: {name: route}",
+    );
+    let lines = problems(&[bound_api("a"), binding].concat());
+    assert_eq!(lines.len(), 2, "{lines:?}");
+    assert!(
+        lines.iter().all(|line| line.contains("PolicyBinding/b: spec: ")),
+        "{lines:?}"
+    );
+}
+
+#[test]
 fn an_api_twice_is_one_problem() {
     let text = [api("a", "http://127.0.0.1:1"), api("a", "http://127.0.0.1:1")].concat();
     let lines = problems(&text);
