@@ -16,25 +16,24 @@ pub fn bind(address: SocketAddr, shards: usize, share: bool) -> Result<Vec<Owned
     if !share && address.port() != 0 {
         // SO_REUSEPORT would let two gateways of one user share a port in silence, each getting part of the
         // traffic. A bind without it shows whether someone is there; it is closed again before ours are made.
-        net::bind(address, false).map_err(|error| explain(address, &error))?;
+        net::bind(address, false).map_err(|error| explain(address, share, &error))?;
     }
     (0..shards)
-        .map(|_| net::bind(address, true).map_err(|error| explain(address, &error)))
+        .map(|_| net::bind(address, true).map_err(|error| explain(address, share, &error)))
         .collect()
 }
 
-fn explain(address: SocketAddr, error: &io::Error) -> String {
+fn explain(address: SocketAddr, sharing: bool, error: &io::Error) -> String {
     match error.kind() {
-        io::ErrorKind::AddrInUse => match listener_of(address) {
-            Some(process) => format!(
-                "cannot listen on {address}: {process} listens there. Stop it, choose another port, or let both \
-                 share the port with --share-ports"
-            ),
-            None => format!(
-                "cannot listen on {address}: another process listens there. Stop it, choose another port, or \
-                 let both share the port with --share-ports"
-            ),
-        },
+        io::ErrorKind::AddrInUse => {
+            let process = listener_of(address).unwrap_or_else(|| "another process".to_owned());
+            let remedy = if sharing {
+                "does not share it (SO_REUSEPORT). Stop it or choose another port"
+            } else {
+                "listens there. Stop it, choose another port, or let both share the port with --share-ports"
+            };
+            format!("cannot listen on {address}: {process} {remedy}")
+        }
         io::ErrorKind::PermissionDenied => format!(
             "cannot listen on {address}: permission denied. Ports below 1024 need CAP_NET_BIND_SERVICE, or the \
              sysctl net.ipv4.ip_unprivileged_port_start"

@@ -167,7 +167,12 @@ async fn serve(options: RunOptions) -> Result<(), String> {
     let logs = access_log.map(|log| tokio::spawn(log.run(shards.records(), stopped)));
 
     shards.all_ready().await?;
-    state.set(Readiness::Ready);
+    if snapshot.listeners.is_empty() {
+        // Not ready, as there is nothing a load balancer could send here; alive, as a later configuration may bring it.
+        tracing::warn!("no API is configured: nothing is served, and /readyz stays at 503");
+    } else {
+        state.set(Readiness::Ready);
+    }
     let addresses: Vec<String> = snapshot
         .listeners
         .iter()
