@@ -10,6 +10,7 @@ pub enum Signal {
     Term,
     Quit,
     Usr1,
+    Int,
     Kill,
 }
 
@@ -20,6 +21,7 @@ pub fn signal(process: u32, signal: Signal) -> io::Result<()> {
         Signal::Term => libc::SIGTERM,
         Signal::Quit => libc::SIGQUIT,
         Signal::Usr1 => libc::SIGUSR1,
+        Signal::Int => libc::SIGINT,
         Signal::Kill => libc::SIGKILL,
     };
     let process = libc::pid_t::try_from(process).map_err(io::Error::other)?;
@@ -43,7 +45,7 @@ pub fn raise_descriptor_limit() -> io::Result<u64> {
 
 /// Pins the calling thread, and what it starts from now on, to one CPU.
 pub fn pin(cpu: usize) -> io::Result<()> {
-    let set = one_cpu(cpu)?;
+    let set = cpu_set(&[cpu])?;
     set_affinity(&set)
 }
 
@@ -58,10 +60,10 @@ pub fn allowed_cpus() -> io::Result<Vec<usize>> {
         .collect())
 }
 
-/// Has `command` run pinned to `cpu`, and end with us even when we are killed and clean nothing up. SIGTERM and not
+/// Has `command` run on `cpus` alone, and end with us even when we are killed and clean nothing up. SIGTERM and not
 /// SIGKILL, because a master process (nginx) must still take its workers along.
-pub fn bind_to_us(command: &mut Command, cpu: usize) -> io::Result<()> {
-    let set = one_cpu(cpu)?;
+pub fn bind_to_us(command: &mut Command, cpus: &[usize]) -> io::Result<()> {
+    let set = cpu_set(cpus)?;
     let parent = std::process::id();
     let prepare = move || {
         set_affinity(&set)?;
@@ -87,15 +89,36 @@ pub fn ticks_per_second() -> f64 {
     if ticks > 0 { ticks as f64 } else { 100.0 }
 }
 
-fn one_cpu(cpu: usize) -> io::Result<libc::cpu_set_t> {
-    if cpu >= CPUS_MAX {
-        return Err(io::Error::other(format!(
-            "CPU {cpu} is past the {CPUS_MAX} that can be named"
-        )));
+/// Processor time that `process` has used so far, threads that ended included, to the nanosecond: what `/proc/PID/stat`
+/// rounds to ticks. Children are not in it.
+pub fn process_time(process: u32) -> io::Result<f64> {
+    let process = libc::pid_t::try_from(process).map_err(io::Error::other)?;
+    let mut clock = 0;
+    // SAFETY: `clock` is a live clockid_t that the call fills.
+    let error = unsafe { libc::clock_getcpuclockid(process, &raw mut clock) };
+    if error != 0 {
+        return Err(io::Error::from_raw_os_error(error));
     }
+    let mut time = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: `time` is a live timespec that the call fills.
+    check(unsafe { libc::clock_gettime(clock, &raw mut time) })?;
+    Ok(time.tv_sec as f64 + time.tv_nsec as f64 / 1e9)
+}
+
+fn cpu_set(cpus: &[usize]) -> io::Result<libc::cpu_set_t> {
     let mut set = empty_set();
-    // SAFETY: the index was checked against the number of bits in the set.
-    unsafe { libc::CPU_SET(cpu, &mut set) };
+    for &cpu in cpus {
+        if cpu >= CPUS_MAX {
+            return Err(io::Error::other(format!(
+                "CPU {cpu} is past the {CPUS_MAX} that can be named"
+            )));
+        }
+        // SAFETY: the index was checked against the number of bits in the set.
+        unsafe { libc::CPU_SET(cpu, &mut set) };
+    }
     Ok(set)
 }
 
@@ -159,7 +182,7 @@ mod tests {
         let cpu = allowed_cpus().expect("the mask can be read")[0];
         let mut command = Command::new("sleep");
         command.arg("60");
-        bind_to_us(&mut command, cpu).expect("the CPU exists");
+        bind_to_us(&mut command, &[cpu]).expect("the CPU exists");
         let mut child = command.spawn().expect("sleep is there");
         let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).expect("it runs");
         assert!(
@@ -168,6 +191,17 @@ mod tests {
         );
         signal(child.id(), Signal::Term).expect("it is ours");
         assert_eq!(child.wait().expect("it ends").signal(), Some(libc::SIGTERM));
+    }
+
+    #[test]
+    fn a_process_has_used_time_and_one_that_is_gone_has_no_clock() {
+        let first = process_time(std::process::id()).expect("we run");
+        assert!(first > 0.0);
+        assert!(process_time(std::process::id()).expect("we run") > first);
+        let mut child = Command::new("true").spawn().expect("true is there");
+        let id = child.id();
+        child.wait().expect("it ends");
+        assert!(process_time(id).is_err());
     }
 
     #[test]

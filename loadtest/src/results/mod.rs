@@ -1,0 +1,23 @@
+//! Figures into JSON, Markdown and plots, and where they are kept.
+
+pub mod markdown;
+pub mod report;
+pub mod summary;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use report::Report;
+
+use crate::Outcome;
+
+/// Writes the scenario's `.json` and `.md` into the day's folder below `results`, and returns the folder. A second
+/// run on the same day replaces the first: a history is what version control keeps.
+pub fn keep(results: &Path, report: &Report) -> Outcome<PathBuf> {
+    let folder = results.join(report.machine.folder());
+    fs::create_dir_all(&folder)?;
+    let file = |extension: &str| folder.join(format!("{}.{extension}", report.scenario));
+    fs::write(file("json"), serde_json::to_string_pretty(report)? + "\n")?;
+    fs::write(file("md"), report.markdown())?;
+    Ok(folder)
+}
