@@ -19,6 +19,7 @@ mod origin;
 mod driver;
 mod http;
 mod machine;
+mod open_loop;
 mod process;
 mod scratch;
 mod sys;
@@ -59,6 +60,8 @@ enum Subject {
     Drain(drain::Options),
     /// A minute of load: exit 1 when a request fails
     Soak(soak::Options),
+    /// Requests at a constant rate, latencies free of coordinated omission
+    OpenLoop(open_loop::Options),
     /// Serve the minimal origin the scenarios use
     Origin(Origin),
     /// Serve the bare relay that is the floor of every comparison
@@ -136,6 +139,7 @@ fn run(subject: Subject) -> Outcome<()> {
         Subject::Show(options) => list::show(&options),
         Subject::Drain(options) => drain::run(&options),
         Subject::Soak(options) => soak::run(&options),
+        Subject::OpenLoop(options) => open_loop::run(&options),
         Subject::Hold(options) => load::hold::run(&options),
         Subject::Origin(Origin {
             port,

@@ -19,7 +19,9 @@ pub struct Process {
 impl Process {
     /// Starts `command` on `cpus` alone, with stdout and stderr into the file `log`.
     pub fn start(name: &str, mut command: Command, cpus: &[usize], log: &Path) -> Outcome<Self> {
-        let output = File::create(log)?;
+        File::create(log)?;
+        // To append, so that it may be emptied meanwhile.
+        let output = File::options().append(true).open(log)?;
         command
             .stdin(Stdio::null())
             .stdout(output.try_clone()?)
@@ -53,6 +55,15 @@ impl Process {
     /// What it wrote so far.
     pub fn output(&self) -> String {
         String::from_utf8_lossy(&fs::read(&self.log).unwrap_or_default()).into_owned()
+    }
+
+    /// Forgets what it wrote where that is much: some log each request to standard output.
+    pub fn trim_log(&self) -> io::Result<()> {
+        let log = File::options().write(true).open(&self.log)?;
+        if log.metadata()?.len() > LOG_BYTES_MAX {
+            log.set_len(0)?;
+        }
+        Ok(())
     }
 
     pub fn signal(&self, signal: Signal) -> io::Result<()> {
@@ -99,6 +110,7 @@ impl Drop for Process {
     }
 }
 
+const LOG_BYTES_MAX: u64 = 1 << 20;
 const POLL: Duration = Duration::from_millis(5);
 const PATIENCE: Duration = Duration::from_secs(3);
 const LAST_WORDS_LINES: usize = 12;

@@ -1,6 +1,7 @@
 //! What every scenario stands on: the CPUs, the origins, and gateways that are started, waited for and checked.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::fs::File;
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -49,6 +50,7 @@ pub struct Running {
     /// Those it runs on.
     pub cpus: Vec<usize>,
     pub process: Process,
+    folder: PathBuf,
     expected: Expected,
 }
 
@@ -114,6 +116,7 @@ impl Stage {
             version,
             cpus,
             process,
+            folder: values.folder,
             expected,
         };
         self.check(&running)?;
@@ -247,7 +250,7 @@ impl Stage {
         if let Some(paths) = &self.certificate {
             return Ok(paths.clone());
         }
-        let (certificate, key) = (self.folder.path("certificate.pem"), self.folder.path("key.pem"));
+        let (certificate, key) = (self.folder.path("certificate.pem"), self.folder.path("certificate.pem.key"));
         let output = Command::new("openssl")
             .args([
                 "req",
@@ -270,6 +273,17 @@ impl Stage {
             return Err(format!("openssl made no certificate: {}", errors.trim()).into());
         }
         Ok(self.certificate.insert((certificate, key)).clone())
+    }
+}
+
+impl Running {
+    /// Empties what it has logged: a minute of load writes hundreds of megabytes.
+    pub fn trim_logs(&self) -> io::Result<()> {
+        let access_log = self.folder.join(ACCESS_LOG);
+        if access_log.is_file() {
+            File::options().write(true).open(access_log)?.set_len(0)?;
+        }
+        self.process.trim_log()
     }
 }
 
@@ -340,6 +354,8 @@ fn free_address() -> io::Result<SocketAddr> {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()
 }
 
+/// As the templates of scenarios with an access log call it.
+const ACCESS_LOG: &str = "access.log";
 /// Above it a body is compared once, not three times.
 const LARGE_BYTES: u64 = 4 << 20;
 const START_ATTEMPTS: u32 = 3;

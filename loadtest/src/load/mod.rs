@@ -6,6 +6,7 @@ pub mod transfer;
 pub mod wrk;
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 
 use crate::scenario::{LoadKind, Plan};
 
@@ -31,6 +32,26 @@ impl Requests {
             headers,
             body_bytes: plan.request.body.bytes(),
         }
+    }
+
+    /// The head of the one for the target of this number, as it goes over the wire.
+    pub fn head(&self, target: usize, address: SocketAddr) -> Vec<u8> {
+        let target = self.targets.get(target).map_or("/", String::as_str);
+        let mut head = format!("{} {target} HTTP/1.1\r\nHost: {address}\r\n", self.method);
+        for (name, value) in &self.headers {
+            head += &format!("{name}: {value}\r\n");
+        }
+        if self.body_bytes > 0 {
+            head += &format!("Content-Length: {}\r\n", self.body_bytes);
+        }
+        (head + "\r\n").into_bytes()
+    }
+
+    /// The same with its body.
+    pub fn bytes(&self, target: usize, address: SocketAddr) -> Vec<u8> {
+        let mut bytes = self.head(target, address);
+        bytes.resize(bytes.len() + self.body_bytes as usize, b'x');
+        bytes
     }
 }
 

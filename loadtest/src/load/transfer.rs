@@ -57,7 +57,7 @@ impl Transfer<'_> {
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_write_timeout(Some(PATIENCE))?;
-        let head = self.head(address);
+        let head = self.requests.head(0, address);
         let mut buffer = vec![b'x'; PIECE_BYTES];
         let mut done = Transferred::default();
         while done.requests == 0 || Instant::now() < end {
@@ -75,24 +75,6 @@ impl Transfer<'_> {
             done.took.push(began.elapsed());
         }
         Ok(done)
-    }
-
-    fn head(self, address: SocketAddr) -> Vec<u8> {
-        let Requests {
-            method,
-            targets,
-            headers,
-            body_bytes,
-        } = self.requests;
-        let target = targets.first().map_or("/", String::as_str);
-        let mut head = format!("{method} {target} HTTP/1.1\r\nHost: {address}\r\n");
-        for (name, value) in headers {
-            head += &format!("{name}: {value}\r\n");
-        }
-        if *body_bytes > 0 {
-            head += &format!("Content-Length: {body_bytes}\r\n");
-        }
-        (head + "\r\n").into_bytes()
     }
 }
 

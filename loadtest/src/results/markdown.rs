@@ -164,21 +164,26 @@ impl Report {
     }
 
     fn noise(&self) -> String {
-        let turns = self
-            .variants
-            .iter()
-            .flat_map(|variant| &variant.gateways)
-            .flat_map(|one| &one.rounds);
-        let worst = turns
-            .filter_map(|turn| turn.get(Figure::Disturbance))
-            .fold(0.0, f64::max);
-        if worst <= DISTURBED {
-            return String::new();
+        let worst = |figure| {
+            let gateways = self.variants.iter().flat_map(|variant| &variant.gateways);
+            let turns = gateways.flat_map(|one| &one.rounds);
+            turns.filter_map(|turn| turn.get(figure)).fold(0.0, f64::max)
+        };
+        let mut text = String::new();
+        if worst(Figure::Disturbance) > DISTURBED {
+            text += &format!(
+                "\nNot a quiet machine: in one turn {:.0} % of the gateway's CPU went to something else.\n",
+                worst(Figure::Disturbance) * 100.0
+            );
         }
-        format!(
-            "\nNot a quiet machine: in one turn {:.0} % of the gateway's CPU went to something else.\n",
-            worst * 100.0
-        )
+        if worst(Figure::Behind) > LATE {
+            text += &format!(
+                "\nThe load came late itself, in one turn with {:.1} % of the requests: such latencies are the \
+                 machine's and not the gateway's.\n",
+                worst(Figure::Behind) * 100.0
+            );
+        }
+        text
     }
 }
 
@@ -216,6 +221,9 @@ impl Figure {
         }
     }
 }
+
+/// Share of requests sent late above which latencies say little: that of `open_loop::Measured::ensure_on_time`.
+const LATE: f64 = 0.01;
 
 #[cfg(test)]
 #[path = "markdown/tests.rs"]

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 
 use crate::driver::Driver;
 use crate::gateway::{Gateway, Kind};
 use crate::machine::Machine;
+use crate::open_loop;
 use crate::run::figures::{Figure, Figures, Spread};
 use crate::scenario::Plan;
 use crate::scenario::goal::{Against, Goal};
@@ -45,6 +47,9 @@ pub struct Measured {
     #[serde(default)]
     pub ratios: BTreeMap<Against, BTreeMap<Figure, Spread>>,
     pub rounds: Vec<Figures>,
+    /// Percentile (0 to 100) and latency in µs, of all rounds together; of an open loop alone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub latencies: Vec<(f64, f64)>,
 }
 
 /// A goal held against what one of Ringway's drivers gave in one variant.
@@ -157,7 +162,12 @@ impl Report {
 }
 
 impl Measured {
-    pub fn of(gateway: &Gateway, version: String, rounds: Vec<Figures>) -> Self {
+    pub fn of(
+        gateway: &Gateway,
+        version: String,
+        rounds: Vec<Figures>,
+        latencies: Option<Histogram<u64>>,
+    ) -> Self {
         Self {
             name: gateway.name(),
             kind: gateway.kind(),
@@ -166,6 +176,9 @@ impl Measured {
             median: Figures::median(&rounds),
             ratios: BTreeMap::new(),
             rounds,
+            latencies: latencies.map_or(Vec::new(), |histogram| {
+                open_loop::Measured::empty(histogram).points()
+            }),
         }
     }
 
@@ -241,7 +254,7 @@ pub mod tests {
         let plan = crate::scenario::tests::plan(&format!("{text}{load}"));
         let gateways = contenders
             .iter()
-            .map(|(gateway, turns)| Measured::of(gateway, "1".into(), turns.clone()));
+            .map(|(gateway, turns)| Measured::of(gateway, "1".into(), turns.clone(), None));
         let machine = Machine {
             taken: "2026-01-01T00:00:00Z".into(),
             cpu_model: "some".into(),

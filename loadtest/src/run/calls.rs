@@ -5,20 +5,20 @@
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use super::turn;
-use crate::load::Requests;
+use super::turn::{self, Job};
 use crate::process::Process;
-use crate::scenario::{LoadKind, Plan};
+use crate::scenario::LoadKind;
 use crate::stage::{Running, Stage};
 use crate::sys::Signal;
 use crate::{Outcome, usage};
 
-/// System calls for each unit of `plan`, or why they cannot be counted here.
-pub fn count(stage: &Stage, running: &mut Running, plan: &Plan, requests: &Requests) -> Outcome<f64> {
-    // At a fixed rate a gateway that is being traced would only fall behind.
-    if matches!(plan.load.kind, LoadKind::ConstantRate | LoadKind::None) {
-        return Err("not of this load".into());
-    }
+/// Whether it makes sense: at a fixed rate a gateway that is being traced would only fall behind.
+pub fn sensible(kind: LoadKind) -> bool {
+    !matches!(kind, LoadKind::ConstantRate | LoadKind::None)
+}
+
+/// System calls for each unit of the job's plan, or why they cannot be counted here. A second of it is enough.
+pub fn count(stage: &Stage, running: &mut Running, job: Job) -> Outcome<f64> {
     let table = stage.folder.path("strace.table");
     let processes = usage::tree(running.process.id())?;
     let mut command = Command::new("strace");
@@ -37,13 +37,20 @@ pub fn count(stage: &Stage, running: &mut Running, plan: &Plan, requests: &Reque
         }
         std::thread::sleep(Duration::from_millis(5));
     }
-    let work = turn::work(stage, running, plan, requests, SECONDS)?;
+    let work = turn::work(
+        stage,
+        running,
+        Job {
+            seconds: SECONDS,
+            ..job
+        },
+    )?;
     strace.signal(Signal::Int)?;
     if strace.wait_until(Instant::now() + PATIENCE)?.is_none() {
         return Err("strace does not end".into());
     }
     let calls = total(&std::fs::read_to_string(&table)?).ok_or("strace left no table")?;
-    Ok(calls / work.units(plan.per))
+    Ok(calls / work.units(job.plan.per))
 }
 
 /// The calls in the last line of the table; its columns are share, seconds, microseconds a call, calls, errors.

@@ -1,9 +1,11 @@
 //! One scenario: its gateways are started, have their turns in interleaved rounds, and are checked again at the end.
 
+use hdrhistogram::Histogram;
+
 use super::calls;
 use super::figures::{Figure, Figures};
 use super::progress::Progress;
-use super::turn;
+use super::turn::{self, Job};
 use crate::Outcome;
 use crate::gateway::Gateway;
 use crate::load::Requests;
@@ -28,6 +30,8 @@ struct Entry {
     /// Which process: variants that differ in their load alone share one. None while none is up.
     process: usize,
     turns: Vec<Figures>,
+    /// Of all rounds together, where there is one.
+    latencies: Option<Histogram<u64>>,
 }
 
 /// A process, and the clients that wait at it.
@@ -70,14 +74,16 @@ impl Contest<'_> {
             versions[gateway].clone_from(&up.running.version);
             ups.push(up);
         }
+        let rate = self.rate(stage, progress, &variants[0], &entries, &mut ups)?;
         for round in 0..self.effort.rounds {
             for index in order(entries.len(), self.gateways.len(), round as usize) {
                 let entry = &mut entries[index];
                 let variant = &variants[entry.variant];
                 let up = &mut ups[entry.process];
-                let seconds = self.effort.seconds;
-                let mut figures =
-                    turn::take(stage, &mut up.running, &variant.plan, &variant.requests, seconds)?;
+                let job = variant.job(self.effort.seconds, rate);
+                let (mut figures, histogram) = turn::take(stage, &mut up.running, job)?;
+                up.running.trim_logs()?;
+                entry.add(histogram)?;
                 if let Some((_, held)) = &up.held {
                     for figure in [Figure::ConnectionBytes, Figure::ConnectionProportionalBytes] {
                         held.get(figure).inspect(|&value| figures.set(figure, value));
@@ -94,21 +100,74 @@ impl Contest<'_> {
             }
             stage.check(&up.running)?;
         }
-        if self.calls {
+        if self.counts_calls() {
             self.count_calls(stage, progress, &variants, &mut entries, &mut ups);
         }
         Ok(self.reports(&variants, entries, &versions))
+    }
+
+    /// Of an open loop: its share of what the slowest gateway manages in a closed one, in the first variant.
+    fn rate(
+        &self,
+        stage: &Stage,
+        progress: &mut Progress,
+        variant: &Variant,
+        entries: &[Entry],
+        ups: &mut [Up],
+    ) -> Outcome<Option<u32>> {
+        if !self.has(LoadKind::ConstantRate) {
+            return Ok(None);
+        }
+        let mut slowest = f64::INFINITY;
+        for entry in entries.iter().filter(|entry| entry.variant == 0) {
+            let up = &mut ups[entry.process];
+            let work = turn::work(stage, &mut up.running, variant.job(CAPACITY_SECONDS, None))?;
+            let capacity = work.requests / work.seconds;
+            let name = up.running.gateway.name();
+            progress.turn(
+                f64::from(CAPACITY_SECONDS),
+                &format!("{name:<22}{capacity:>8.0}/s at most"),
+            );
+            slowest = slowest.min(capacity);
+        }
+        let rate = (slowest * variant.plan.load.share) as u32;
+        progress.note(&format!("at {rate} requests a second"));
+        Ok(Some(rate.max(1)))
     }
 
     /// Seconds of load that it will take: what the estimate of the time left counts in.
     pub fn planned(&self) -> f64 {
         let plan = &self.scenario.plan;
         let entries = (plan.variants().len() * self.gateways.len()) as f64;
-        if plan.load.kind == LoadKind::None {
-            return entries * f64::from(self.effort.rounds) * HOLD_SECONDS;
+        let calls = match self.counts_calls() {
+            true => CALLS_SECONDS,
+            false => 0.0,
+        };
+        let capacity = match self.has(LoadKind::ConstantRate) {
+            true => self.gateways.len() as f64 * f64::from(CAPACITY_SECONDS),
+            false => 0.0,
+        };
+        entries * (f64::from(self.effort.rounds) * self.turn_seconds() + calls) + capacity
+    }
+
+    fn counts_calls(&self) -> bool {
+        let plan = &self.scenario.plan;
+        self.calls && plan.system_calls && calls::sensible(plan.load.kind)
+    }
+
+    fn has(&self, kind: LoadKind) -> bool {
+        let variants = self.scenario.plan.variants();
+        variants.iter().any(|(_, plan)| plan.load.kind == kind)
+    }
+
+    /// Of load, an open loop's warm-up included.
+    fn turn_seconds(&self) -> f64 {
+        let seconds = f64::from(self.effort.seconds);
+        match self.scenario.plan.load.kind {
+            LoadKind::ConstantRate => seconds + 1.0,
+            LoadKind::None => HOLD_SECONDS,
+            _ => seconds,
         }
-        let calls = if self.calls { 1.5 } else { 0.0 };
-        entries * (f64::from(self.effort.rounds * self.effort.seconds) + calls)
     }
 
     /// One entry a variant and gateway, in that order, and the processes they need: the variant and gateway each is
@@ -133,6 +192,7 @@ impl Contest<'_> {
                     gateway,
                     process,
                     turns: Vec::new(),
+                    latencies: None,
                 });
             }
         }
@@ -150,7 +210,13 @@ impl Contest<'_> {
                 stage.load(&mut running, &requests, WARM_UP_CONNECTIONS, 1, WARM_UP_SECONDS)?;
             }
             _ => {
-                turn::work(stage, &mut running, plan, &requests, WARM_UP_SECONDS)?;
+                let job = Job {
+                    plan,
+                    requests: &requests,
+                    seconds: WARM_UP_SECONDS,
+                    rate: None,
+                };
+                turn::work(stage, &mut running, job)?;
             }
         }
         let mut held = None;
@@ -175,16 +241,15 @@ impl Contest<'_> {
     ) {
         for entry in entries {
             let variant = &variants[entry.variant];
-            let Variant { plan, requests, .. } = variant;
             let running = &mut ups[entry.process].running;
             let name = self.name(entry, variant);
-            match calls::count(stage, running, plan, requests) {
+            match calls::count(stage, running, variant.job(1, None)) {
                 Ok(calls) => {
                     if let Some(turn) = entry.turns.first_mut() {
                         turn.set(Figure::SystemCalls, calls);
                     }
-                    let unit = plan.per.name();
-                    progress.turn(1.5, &format!("{name:<22}{calls:>8.2} system calls/{unit}"));
+                    let unit = variant.plan.per.name();
+                    progress.turn(CALLS_SECONDS, &format!("{name:<22}{calls:>8.2} system calls/{unit}"));
                 }
                 Err(error) => progress.note(&format!("{name}: system calls are not counted: {error}")),
             }
@@ -192,15 +257,11 @@ impl Contest<'_> {
     }
 
     fn say(&self, progress: &mut Progress, round: u32, entry: &Entry, variant: &Variant, figures: &Figures) {
-        let Effort { rounds, seconds } = self.effort;
+        let rounds = self.effort.rounds;
         let name = self.name(entry, variant);
         let line = summary(figures, variant.plan.per);
-        let seconds = match variant.plan.load.kind {
-            LoadKind::None => HOLD_SECONDS,
-            _ => f64::from(seconds),
-        };
         progress.turn(
-            seconds,
+            self.turn_seconds(),
             &format!("round {}/{rounds} {name:<22} {line}", round + 1),
         );
     }
@@ -227,6 +288,7 @@ impl Contest<'_> {
                 gateway,
                 versions[entry.gateway].clone(),
                 entry.turns,
+                entry.latencies,
             ));
         }
         reports
@@ -245,6 +307,25 @@ impl Variant {
         // The targets are those of the whole scenario, which every variant's plan still knows.
         let requests = Requests::of(&plan);
         Self { name, plan, requests }
+    }
+
+    fn job(&self, seconds: u32, rate: Option<u32>) -> Job<'_> {
+        Job {
+            plan: &self.plan,
+            requests: &self.requests,
+            seconds,
+            rate,
+        }
+    }
+}
+
+impl Entry {
+    fn add(&mut self, histogram: Option<Histogram<u64>>) -> Outcome<()> {
+        match (&mut self.latencies, histogram) {
+            (Some(all), Some(more)) => all.add(more)?,
+            (all, more) => *all = all.take().or(more),
+        }
+        Ok(())
     }
 }
 
@@ -288,6 +369,9 @@ fn summary(figures: &Figures, unit: Unit) -> String {
     line
 }
 
+/// Seconds in which strace attaches, counts and goes.
+const CALLS_SECONDS: f64 = 1.5;
+const CAPACITY_SECONDS: u32 = 1;
 const WARM_UP_SECONDS: u32 = 1;
 const WARM_UP_CONNECTIONS: u32 = 64;
 /// Opening some thousand connections, waiting, asking again.

@@ -2,13 +2,25 @@
 
 use std::time::{Duration, Instant};
 
+use hdrhistogram::Histogram;
+
 use super::figures::{Figure, Figures};
 use crate::load::Requests;
 use crate::load::hold::Held;
 use crate::load::transfer::Transfer;
 use crate::scenario::{LoadKind, Plan, Unit};
 use crate::stage::{Running, Stage};
-use crate::{Outcome, usage};
+use crate::{Outcome, open_loop, usage};
+
+/// What there is to do in a turn.
+#[derive(Clone, Copy)]
+pub struct Job<'a> {
+    pub plan: &'a Plan,
+    pub requests: &'a Requests,
+    pub seconds: u32,
+    /// Requests a second, of an open loop.
+    pub rate: Option<u32>,
+}
 
 /// What was done in a turn, and how long each took.
 pub struct Work {
@@ -16,16 +28,15 @@ pub struct Work {
     bytes: f64,
     pub seconds: f64,
     latencies: Vec<(Figure, f64)>,
+    histogram: Option<Histogram<u64>>,
 }
 
+/// What a turn gave: figures, and of an open loop every latency.
+pub type Taken = (Figures, Option<Histogram<u64>>);
+
 /// Loads `running` as `plan` says and reads what that cost.
-pub fn take(
-    stage: &Stage,
-    running: &mut Running,
-    plan: &Plan,
-    requests: &Requests,
-    seconds: u32,
-) -> Outcome<Figures> {
+pub fn take(stage: &Stage, running: &mut Running, job: Job) -> Outcome<Taken> {
+    let plan = job.plan;
     let id = running.process.id();
     let shared = running.cpus.contains(&stage.cpus.load_cpu);
     let busy = || -> Outcome<f64> {
@@ -38,7 +49,7 @@ pub fn take(
     usage::reset_peak(id)?;
     let (began, busy_before) = (Instant::now(), busy()?);
     let (threads_before, before) = (usage::thread_times(id)?, usage::cpu_time(id)?);
-    let work = work(stage, running, plan, requests, seconds)?;
+    let work = work(stage, running, job)?;
     let spent = usage::cpu_time(id)?.since(before);
     let threads = usage::thread_times(id)?;
     let busy = running
@@ -72,20 +83,57 @@ pub fn take(
         let elapsed = began.elapsed().as_secs_f64() * running.cpus.len() as f64;
         figures.set(Figure::Disturbance, ((busy - spent.sum()) / elapsed).max(0.0));
     }
-    Ok(figures)
+    Ok((figures, work.histogram))
 }
 
 /// The load alone. An error in a single request is an error.
-pub fn work(
-    stage: &Stage,
-    running: &mut Running,
-    plan: &Plan,
-    requests: &Requests,
-    seconds: u32,
-) -> Outcome<Work> {
+pub fn work(stage: &Stage, running: &mut Running, job: Job) -> Outcome<Work> {
+    let Job {
+        plan,
+        requests,
+        seconds,
+        rate,
+    } = job;
     let load = plan.load;
-    match load.kind {
-        LoadKind::KeepAlive | LoadKind::Short | LoadKind::Pipelined => {
+    match (load.kind, rate) {
+        (LoadKind::ConstantRate, Some(rate)) => {
+            let open = open_loop::Load {
+                connections: load.connections,
+                rate,
+                seconds,
+                cpu: stage.cpus.load_cpu,
+            };
+            let request = requests.bytes(0, running.address);
+            let measured = open
+                .run(running.address, &request, &stage.folder)
+                .map_err(|error| format!("{}: {error}", running.gateway))?;
+            running.process.ensure_running()?;
+            measured
+                .ensure_clean()
+                .map_err(|error| format!("{}: {error}", running.gateway))?;
+            let counted = f64::from(seconds);
+            Ok(Work {
+                // The second of warm-up is in no latency, but the gateway's time is measured over it too, and the
+                // schedule of its requests is the same.
+                requests: measured.histogram.len() as f64 * (counted + 1.0) / counted,
+                bytes: 0.0,
+                seconds: counted + 1.0,
+                latencies: vec![
+                    (Figure::P50Us, measured.p50()),
+                    (Figure::P90Us, measured.p90()),
+                    (Figure::P99Us, measured.p99()),
+                    (Figure::P999Us, measured.p999()),
+                    (Figure::P9999Us, measured.p9999()),
+                    (Figure::Behind, measured.behind_share()),
+                ],
+                histogram: Some(measured.histogram),
+            })
+        }
+        // Without a rate: a closed loop, which finds out how much there can be.
+        (
+            LoadKind::KeepAlive | LoadKind::Short | LoadKind::Pipelined | LoadKind::ConstantRate,
+            _,
+        ) => {
             let served = stage.load(running, requests, load.connections, load.depth, seconds)?;
             let mut latencies = vec![
                 (Figure::P50Us, served.p50_us),
@@ -102,9 +150,10 @@ pub fn work(
                 bytes: 0.0,
                 seconds: served.duration_us / 1e6,
                 latencies,
+                histogram: None,
             })
         }
-        LoadKind::Transfer => {
+        (LoadKind::Transfer, _) => {
             let transfer = Transfer {
                 connections: load.connections,
                 seconds,
@@ -122,10 +171,10 @@ pub fn work(
                     (Figure::P50Us, done.percentile_us(0.5)),
                     (Figure::P90Us, done.percentile_us(0.9)),
                 ],
+                histogram: None,
             })
         }
-        LoadKind::ConstantRate => Err("an open loop is not there yet".into()),
-        LoadKind::None => Err("this scenario has no load".into()),
+        (LoadKind::None, _) => Err("this scenario has no load".into()),
     }
 }
 
@@ -189,6 +238,7 @@ mod tests {
             bytes: GIBIBYTE / 2.0,
             seconds: 1.0,
             latencies: Vec::new(),
+            histogram: None,
         };
         assert_eq!(work.units(Unit::Request), 10.0);
         assert_eq!(work.units(Unit::Gibibyte), 0.5);

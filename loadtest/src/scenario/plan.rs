@@ -49,6 +49,9 @@ pub struct Plan {
     pub variants: Vec<Variant>,
     #[serde(default)]
     pub goals: Vec<Goal>,
+    /// Whether system calls are counted, in a second under strace for each gateway and variant.
+    #[serde(default = "yes")]
+    pub system_calls: bool,
     pub quick: Effort,
     pub full: Effort,
 }
@@ -148,6 +151,7 @@ pub enum FloorStyle {
 #[serde(deny_unknown_fields)]
 pub struct Variant {
     pub name: String,
+    pub kind: Option<LoadKind>,
     pub connections: Option<u32>,
     pub depth: Option<u32>,
     pub shards: Option<u32>,
@@ -183,6 +187,7 @@ impl Plan {
         }
         let apply = |variant: &Variant| {
             let mut plan = self.clone();
+            plan.load.kind = variant.kind.unwrap_or(plan.load.kind);
             plan.load.connections = variant.connections.unwrap_or(plan.load.connections);
             plan.load.depth = variant.depth.unwrap_or(plan.load.depth);
             plan.shards = variant.shards.unwrap_or(plan.shards);
@@ -315,6 +320,10 @@ fn located(path: &Path, error: &serde_yaml::Error) -> String {
 
 fn one() -> u32 {
     1
+}
+
+fn yes() -> bool {
+    true
 }
 
 fn small() -> Size {
