@@ -8,6 +8,8 @@ mod idle;
 mod soak;
 
 mod gateway;
+#[cfg_attr(not(test), allow(dead_code))] // used by the scenarios
+mod plot;
 mod report;
 mod stage;
 
