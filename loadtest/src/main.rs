@@ -9,6 +9,7 @@ mod soak;
 
 mod gateway;
 mod load;
+mod plot;
 mod results;
 mod scenario;
 mod stage;

@@ -26,6 +26,7 @@ use generator::Plan;
 use schedule::Schedule;
 
 /// Load from a process of its own.
+#[cfg_attr(not(test), allow(dead_code))] // used by the scenarios
 #[derive(Debug, Clone, Copy)]
 pub struct Load {
     pub connections: u32,
@@ -37,6 +38,7 @@ pub struct Load {
     pub cpu: usize,
 }
 
+#[allow(dead_code)] // used by the scenarios
 impl Load {
     /// Sends `request`, the bytes of one, to `address` at the rate. Takes a second more than `seconds`, and up to ten
     /// for answers that do not come. Errors and lateness are in the result; whether they matter is the caller's to say
@@ -50,10 +52,7 @@ impl Load {
         fs::write(&file, request)?;
         let mut command = Command::new(std::env::current_exe()?);
         command
-            .args(["open-loop", "--json", "--address", &address.to_string()])
-            .args(["--connections", &self.connections.to_string()])
-            .args(["--rate", &self.rate.to_string()])
-            .args(["--seconds", &self.seconds.to_string()])
+            .args(self.arguments(address))
             .arg("--request")
             .arg(&file)
             .stdin(Stdio::null())
@@ -79,6 +78,21 @@ impl Load {
             return Err(format!("the open-loop generator failed ({status}): {}", words.trim()).into());
         }
         Measured::from_json(&fs::read_to_string(&answer)?)
+    }
+
+    fn arguments(&self, address: SocketAddr) -> Vec<String> {
+        let Self {
+            connections,
+            rate,
+            seconds,
+            cpu: _,
+        } = self;
+        format!(
+            "open-loop --json --address {address} --connections {connections} --rate {rate} --seconds {seconds}"
+        )
+        .split(' ')
+        .map(String::from)
+        .collect()
     }
 }
 
@@ -133,9 +147,10 @@ pub fn run(options: &Options) -> Outcome<()> {
     let needed = u64::from(connections) + 50;
     let limit = sys::raise_descriptor_limit()?;
     if needed > limit {
-        return Err(
-            format!("{connections} connections need {needed} descriptors, the hard limit is {limit}").into(),
-        );
+        return Err(format!(
+            "{connections} connections need {needed} descriptors, the hard limit is {limit}"
+        )
+        .into());
     }
     if let Some(cpu) = options.cpu {
         sys::pin(cpu)?;
@@ -172,6 +187,7 @@ pub fn run(options: &Options) -> Outcome<()> {
 const WARM_UP: Duration = Duration::from_secs(1);
 /// For answers to requests at the schedule's very end.
 const GRACE: Duration = Duration::from_secs(5);
+#[allow(dead_code)] // used by the scenarios
 /// Warm-up, connecting, grace, and some seconds for a machine that is busy.
 const PATIENCE: Duration = Duration::from_secs(30);
 

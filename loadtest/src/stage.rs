@@ -1,7 +1,7 @@
 //! What every scenario stands on: the CPUs, the origins, and gateways that are started, waited for and checked.
 
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::fs::File;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -250,7 +250,10 @@ impl Stage {
         if let Some(paths) = &self.certificate {
             return Ok(paths.clone());
         }
-        let (certificate, key) = (self.folder.path("certificate.pem"), self.folder.path("certificate.pem.key"));
+        let (certificate, key) = (
+            self.folder.path("certificate.pem"),
+            self.folder.path("certificate.pem.key"),
+        );
         let output = Command::new("openssl")
             .args([
                 "req",

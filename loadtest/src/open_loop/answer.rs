@@ -302,7 +302,8 @@ mod tests {
             5\r\nhello\r\n1A;name=\"value\"\r\nabcdefghijklmnopqrstuvwxyz\r\n0\r\nTrailer: x\r\n\r\n";
         assert_eq!(outcome(false, bytes), done(200, false));
         assert_eq!(outcome(false, &bytes[..bytes.len() - 2]), Ok(None));
-        let with_length = b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n";
+        let with_length =
+            b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n";
         assert_eq!(outcome(false, with_length), done(200, false));
     }
 
@@ -356,7 +357,10 @@ mod tests {
         assert_eq!(answer.feed(b" more"), Ok(None));
         assert_eq!(answer.ended().map(|done| done.close), Some(true));
         let mut cut = Answer::new(false);
-        assert_eq!(cut.feed(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nsome"), Ok(None));
+        assert_eq!(
+            cut.feed(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nsome"),
+            Ok(None)
+        );
         assert_eq!(cut.ended(), None);
     }
 

@@ -3,7 +3,7 @@
 //! It never spins. The origin shares its CPU in every comparison, and a spinning generator would make answers late and
 //! then measure it. It sleeps to the nanosecond instead (epoll_pwait2(2), timer slack of 1 ns) and wakes some
 //! microseconds after the intended time; that and whatever else keeps it are inside the latencies, never outside. Nor
-//! does it raise its priority: it would then interrupt the origin at each answer, and a request cost three times the CPU.
+//! does it raise its priority: it would then interrupt the origin at each answer, and a request cost more than twice the CPU.
 //!
 //! Requests are alike, so those that wait for a connection need no queue: `next` is the first of them.
 
@@ -179,7 +179,11 @@ impl<'a> Generator<'a> {
 
     /// A connection for the next request, if that is due and one is free.
     fn take_free(&mut self, now: u64) -> Option<usize> {
-        if self.is_due(now) { self.free.pop_front() } else { None }
+        if self.is_due(now) {
+            self.free.pop_front()
+        } else {
+            None
+        }
     }
 
     /// Whether the next request should have been sent by now.
@@ -198,7 +202,9 @@ impl<'a> Generator<'a> {
         }
         let place = &mut self.slots[slot];
         place.request = request;
-        let Some(connection) = &mut place.connection else { return };
+        let Some(connection) = &mut place.connection else {
+            return;
+        };
         match connection.send(self.plan.request) {
             Ok(true) => {}
             Ok(false) => self.watch(slot),
@@ -212,7 +218,9 @@ impl<'a> Generator<'a> {
         if place.generation != generation {
             return;
         }
-        let Some(connection) = &mut place.connection else { return };
+        let Some(connection) = &mut place.connection else {
+            return;
+        };
         let before = connection.interest(self.plan.request);
         match connection.advance(event.flags, self.plan.request, &mut self.scratch) {
             Event::Pending => {
@@ -295,7 +303,9 @@ impl<'a> Generator<'a> {
     /// Waits for what the connection waits for now.
     fn watch(&mut self, slot: usize) {
         let place = &self.slots[slot];
-        let Some(connection) = &place.connection else { return };
+        let Some(connection) = &place.connection else {
+            return;
+        };
         let data = epoll::EventData::new_u64(join(slot, place.generation));
         let interest = connection.interest(self.plan.request);
         if epoll::modify(&self.epoll, connection.stream(), data, interest).is_err() {

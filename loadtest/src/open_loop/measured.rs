@@ -40,6 +40,7 @@ pub struct Errors {
     pub unanswered: u64,
 }
 
+#[allow(dead_code)] // what the command does not use the scenarios do
 impl Measured {
     pub fn empty(histogram: Histogram<u64>) -> Self {
         Self {
@@ -101,12 +102,7 @@ impl Measured {
         let requests = self.histogram.len();
         self.histogram
             .iter_quantiles(10)
-            .map(|step| {
-                (
-                    step.quantile() * 100.0,
-                    step.value_iterated_to() as f64 / 1000.0,
-                )
-            })
+            .map(|step| (step.quantile() * 100.0, step.value_iterated_to() as f64 / 1000.0))
             // The maximum stands at 100 %, which an axis of 1/(1-p) does not have; it is drawn where the last request
             // lies.
             .map(|(percentile, latency)| (percentile.min(100.0 - 100.0 / requests as f64), latency))
@@ -293,10 +289,7 @@ mod tests {
         measured.behind = 100;
         assert!(measured.ensure_on_time().is_ok());
         measured.behind = 101;
-        let message = measured
-            .ensure_on_time()
-            .expect_err("more than 1 %")
-            .to_string();
+        let message = measured.ensure_on_time().expect_err("more than 1 %").to_string();
         assert!(message.contains("generator itself was late for 101"), "{message}");
     }
 
@@ -312,7 +305,9 @@ mod tests {
         assert_eq!(percentile, 99.99);
         assert!(near(latency, 10_000.0));
         let none = Measured::empty(Histogram::new_with_max(1000, 3).expect("sensible bounds"));
-        assert!(none.points().iter().all(|(percentile, _)| percentile.is_finite()) || none.points().is_empty());
+        assert!(
+            none.points().iter().all(|(percentile, _)| percentile.is_finite()) || none.points().is_empty()
+        );
     }
 
     #[test]

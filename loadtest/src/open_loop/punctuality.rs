@@ -121,7 +121,7 @@ mod tests {
     fn the_warm_up_is_not_counted() {
         let mut punctuality = punctuality();
         punctuality.sent(0, 50 * MS);
-        punctuality.idle(105 * MS);
+        punctuality.idle(99 * MS);
         assert_eq!(punctuality.behind(), 0);
     }
 }

@@ -47,11 +47,6 @@ impl Schedule {
     pub fn total(self) -> u64 {
         self.total
     }
-
-    /// Requests that count.
-    pub fn counted(self) -> u64 {
-        self.total - self.warm_up
-    }
 }
 
 const SECOND: u64 = 1_000_000_000;
@@ -69,7 +64,7 @@ mod tests {
         for rate in [1, 3, 7, 999, 20_000, 60_000, 999_983, 1_000_000] {
             let schedule = seconds(rate, 1, 5);
             assert_eq!(schedule.total(), u64::from(rate) * 6);
-            assert_eq!(schedule.counted(), u64::from(rate) * 5);
+            assert_eq!(schedule.warm_up, u64::from(rate));
             for second in 0..6 {
                 let first = second * u64::from(rate);
                 assert_eq!(schedule.intended(first), second * SECOND, "{rate}");
@@ -105,6 +100,6 @@ mod tests {
     #[test]
     fn parts_of_a_second_round_down() {
         let schedule = Schedule::new(10, Duration::from_millis(199), Duration::from_millis(250));
-        assert_eq!((schedule.total(), schedule.counted()), (3, 2));
+        assert_eq!((schedule.total(), schedule.warm_up), (3, 1));
     }
 }

@@ -289,6 +289,27 @@ fn bodies_larger_than_the_socket_takes_at_once_arrive() {
 }
 
 #[test]
+fn the_command_understands_what_load_asks_of_it() {
+    use clap::Parser;
+    let load = Load {
+        connections: 7,
+        rate: 20_000,
+        seconds: 3,
+        cpu: 0,
+    };
+    let address = SocketAddr::from(([127, 0, 0, 1], 8081));
+    let arguments = load.arguments(address);
+    let program = ["loadtest".to_owned()].into_iter();
+    let parsed = crate::Arguments::try_parse_from(program.chain(arguments)).expect("it is a command");
+    let crate::Subject::OpenLoop(options) = parsed.command else {
+        panic!("another command");
+    };
+    assert_eq!((options.address, options.rate), (address, 20_000));
+    assert_eq!((options.connections, options.seconds), (7, 3));
+    assert!(options.json && options.request.is_none());
+}
+
+#[test]
 fn nobody_there_is_said_at_once() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("loopback is there");
     let address = listener.local_addr().expect("it is bound");

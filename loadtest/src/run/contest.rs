@@ -249,7 +249,10 @@ impl Contest<'_> {
                         turn.set(Figure::SystemCalls, calls);
                     }
                     let unit = variant.plan.per.name();
-                    progress.turn(CALLS_SECONDS, &format!("{name:<22}{calls:>8.2} system calls/{unit}"));
+                    progress.turn(
+                        CALLS_SECONDS,
+                        &format!("{name:<22}{calls:>8.2} system calls/{unit}"),
+                    );
                 }
                 Err(error) => progress.note(&format!("{name}: system calls are not counted: {error}")),
             }

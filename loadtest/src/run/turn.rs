@@ -130,10 +130,7 @@ pub fn work(stage: &Stage, running: &mut Running, job: Job) -> Outcome<Work> {
             })
         }
         // Without a rate: a closed loop, which finds out how much there can be.
-        (
-            LoadKind::KeepAlive | LoadKind::Short | LoadKind::Pipelined | LoadKind::ConstantRate,
-            _,
-        ) => {
+        (LoadKind::KeepAlive | LoadKind::Short | LoadKind::Pipelined | LoadKind::ConstantRate, _) => {
             let served = stage.load(running, requests, load.connections, load.depth, seconds)?;
             let mut latencies = vec![
                 (Figure::P50Us, served.p50_us),
