@@ -192,7 +192,14 @@ fn a_run_leaves_tables_figures_and_a_summary() {
         }
         let markdown = fs::read_to_string(day.join(format!("{name}.md"))).expect("a table");
         assert!(markdown.contains("| bare relay, epoll |"), "{markdown}");
-        assert!(String::from_utf8_lossy(&output.stdout).contains(markdown.trim()));
+        let (printed, plots) = markdown.split_once("\n![").expect("a plot");
+        assert!(String::from_utf8_lossy(&output.stdout).contains(printed));
+        let plot = plots.split(['(', ')']).nth(1).expect("its file");
+        let svg = fs::read_to_string(day.join(plot)).expect("it is there");
+        assert!(
+            svg.starts_with("<svg") && svg.contains("bare relay, epoll"),
+            "{svg}"
+        );
     }
     assert!(stderr(&output).contains("1/3 small") && stderr(&output).contains("left"));
     let summary = fs::read_to_string(day.join("summary.md")).expect("a summary");
