@@ -1,19 +1,11 @@
 //! `list` and `show`: what there is to run, and what exactly is compared.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
 
-use crate::Outcome;
 use crate::gateway::Kind;
+use crate::scenario::Scenario;
 use crate::scenario::template::Values;
-use crate::scenario::{self, Scenario};
-
-#[derive(Debug, clap::Args)]
-pub struct Options {
-    /// Folder of the scenarios
-    #[arg(long, default_value = scenario::FOLDER, value_name = "FOLDER")]
-    folder: PathBuf,
-}
+use crate::{Outcome, Scenarios};
 
 #[derive(Debug, clap::Args)]
 pub struct Show {
@@ -28,13 +20,12 @@ pub struct Show {
     #[arg(long)]
     variant: Option<String>,
 
-    /// Folder of the scenarios
-    #[arg(long, default_value = scenario::FOLDER, value_name = "FOLDER")]
-    folder: PathBuf,
+    #[command(flatten)]
+    scenarios: Scenarios,
 }
 
-pub fn run(options: &Options) -> Outcome<()> {
-    for scenario in Scenario::several(&options.folder, None)? {
+pub fn run(scenarios: &Scenarios) -> Outcome<()> {
+    for scenario in Scenario::several(&scenarios.folder, None)? {
         let plan = &scenario.plan;
         println!(
             "{}\n  {}",
@@ -59,7 +50,7 @@ pub fn run(options: &Options) -> Outcome<()> {
 }
 
 pub fn show(options: &Show) -> Outcome<()> {
-    let scenario = Scenario::load(&options.folder, &options.scenario)?;
+    let scenario = Scenario::load(&options.scenarios.folder, &options.scenario)?;
     let variants = scenario.plan.variants();
     let (_, plan) = match &options.variant {
         None => variants.first(),

@@ -54,7 +54,7 @@ enum Subject {
     /// Run scenarios: CPU time, throughput, latency and memory, as tables of ratios
     Run(run::Options),
     /// What each scenario measures
-    List(list::Options),
+    List(Scenarios),
     /// The configurations of a scenario, filled in as they would be
     Show(list::Show),
     /// End a gateway under load: exit 1 when a request is lost
@@ -81,6 +81,13 @@ struct Bench {
     #[command(flatten)]
     cpus: Cpus,
 
+    #[command(flatten)]
+    scenarios: Scenarios,
+}
+
+/// Where scenarios are looked for.
+#[derive(Debug, clap::Args)]
+struct Scenarios {
     /// Folder of the scenarios
     #[arg(long, default_value = scenario::FOLDER, value_name = "FOLDER")]
     folder: PathBuf,
@@ -136,7 +143,7 @@ fn main() -> ExitCode {
 fn run(subject: Subject) -> Outcome<()> {
     match subject {
         Subject::Run(options) => run::run(&options),
-        Subject::List(options) => list::run(&options),
+        Subject::List(scenarios) => list::run(&scenarios),
         Subject::Show(options) => list::show(&options),
         Subject::Drain(options) => drain::run(&options),
         Subject::Soak(options) => soak::run(&options),
@@ -179,7 +186,7 @@ impl Bench {
     /// The scenario of plain small requests, and who of Ringway alone, or those asked for, takes part in it: what
     /// `drain` and `soak` use.
     fn plain(&self) -> Outcome<(Scenario, Vec<Gateway>)> {
-        let scenario = Scenario::load(&self.folder, PLAIN)?;
+        let scenario = Scenario::load(&self.scenarios.folder, PLAIN)?;
         let kinds = self.selection.gateways.clone().unwrap_or(vec![Kind::Ringway]);
         Ok((scenario, self.selection.choose(&kinds)?.gateways))
     }

@@ -15,7 +15,8 @@ use crate::http::Head;
 #[derive(Debug, Clone, Copy)]
 pub struct Transfer<'a> {
     pub connections: u32,
-    pub seconds: u32,
+    /// Until then another one is begun.
+    pub time: Duration,
     pub requests: &'a Requests,
 }
 
@@ -33,7 +34,7 @@ impl Transfer<'_> {
     /// Runs on threads of this process, which stay on the CPU of the thread that calls. One failure fails it all.
     pub fn run(self, address: SocketAddr) -> Outcome<Transferred> {
         let began = Instant::now();
-        let end = began + Duration::from_secs(u64::from(self.seconds));
+        let end = began + self.time;
         let mut all = Transferred::default();
         std::thread::scope(|scope| -> Outcome<()> {
             let threads: Vec<_> = (0..self.connections)
@@ -154,7 +155,7 @@ mod tests {
         };
         let transfer = Transfer {
             connections: 2,
-            seconds: 0,
+            time: Duration::ZERO,
             requests: &requests,
         };
         let done = transfer
@@ -177,7 +178,7 @@ mod tests {
         };
         let transfer = Transfer {
             connections: 1,
-            seconds: 0,
+            time: Duration::ZERO,
             requests: &requests,
         };
         transfer.run(address).expect_err("nobody listens");

@@ -19,8 +19,6 @@ pub struct Contest<'a> {
     pub scenario: &'a Scenario,
     pub gateways: &'a [Gateway],
     pub effort: Effort,
-    /// Whether system calls are counted.
-    pub calls: bool,
 }
 
 /// A gateway in a variant.
@@ -151,8 +149,7 @@ impl Contest<'_> {
     }
 
     fn counts_calls(&self) -> bool {
-        let plan = &self.scenario.plan;
-        self.calls && plan.system_calls && calls::sensible(plan.load.kind)
+        self.effort.system_calls && calls::sensible(self.scenario.plan.load.kind)
     }
 
     fn has(&self, kind: LoadKind) -> bool {
@@ -205,20 +202,7 @@ impl Contest<'_> {
         let requests = Requests::of(plan);
         // Pools are filled and pages touched before anything counts. What these connections leave behind for others
         // to use again flatters the memory of waiting ones by 64 in 5,000 at most.
-        match plan.load.kind {
-            LoadKind::None => {
-                stage.load(&mut running, &requests, WARM_UP_CONNECTIONS, 1, WARM_UP_SECONDS)?;
-            }
-            _ => {
-                let job = Job {
-                    plan,
-                    requests: &requests,
-                    seconds: WARM_UP_SECONDS,
-                    rate: None,
-                };
-                turn::work(stage, &mut running, job)?;
-            }
-        }
+        turn::warm_up(stage, &mut running, plan, &requests)?;
         let mut held = None;
         if plan.load.idle > 0 {
             let (mut held_now, figures) = turn::hold(stage, &mut running, plan.load.idle)?;
@@ -375,8 +359,6 @@ fn summary(figures: &Figures, unit: Unit) -> String {
 /// Seconds in which strace attaches, counts and goes.
 const CALLS_SECONDS: f64 = 1.5;
 const CAPACITY_SECONDS: u32 = 1;
-const WARM_UP_SECONDS: u32 = 1;
-const WARM_UP_CONNECTIONS: u32 = 64;
 /// Opening some thousand connections, waiting, asking again.
 const HOLD_SECONDS: f64 = 5.0;
 

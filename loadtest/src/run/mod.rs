@@ -63,7 +63,10 @@ enum Prospect {
 
 /// Runs all; a scenario that fails does not keep the others from running, but the run has failed then.
 pub fn run(options: &Options) -> Outcome<()> {
-    let scenarios = Scenario::several(&options.bench.folder, options.scenarios.as_deref())?;
+    let mut scenarios = Scenario::several(&options.bench.scenarios.folder, options.scenarios.as_deref())?;
+    for scenario in &mut scenarios {
+        scenario.plan = scenario.plan.clone().cut(options.full);
+    }
     let mut left_out = Vec::new();
     let mut stage = Stage::set(options.bench.cpus)?;
     let mut prospects = Vec::new();
@@ -77,7 +80,6 @@ pub fn run(options: &Options) -> Outcome<()> {
         scenario,
         gateways,
         effort,
-        calls: !options.no_calls,
     };
     let planned = scenarios
         .iter()
@@ -150,6 +152,7 @@ impl Options {
         let effort = Effort {
             rounds: self.rounds.unwrap_or(effort.rounds),
             seconds: self.seconds.unwrap_or(effort.seconds),
+            system_calls: effort.system_calls && !self.no_calls,
         };
         let chosen = self.bench.selection.choose(&plan.gateways)?;
         let Chosen {

@@ -153,7 +153,7 @@ pub fn work(stage: &Stage, running: &mut Running, job: Job) -> Outcome<Work> {
         (LoadKind::Transfer, _) => {
             let transfer = Transfer {
                 connections: load.connections,
-                seconds,
+                time: Duration::from_secs(u64::from(seconds)),
                 requests,
             };
             let done = transfer
@@ -173,6 +173,29 @@ pub fn work(stage: &Stage, running: &mut Running, job: Job) -> Outcome<Work> {
         }
         (LoadKind::None, _) => Err("this scenario has no load".into()),
     }
+}
+
+/// Some requests of the plan's kind on as many connections as it has, up to 64.
+pub fn warm_up(stage: &Stage, running: &mut Running, plan: &Plan, requests: &Requests) -> Outcome<()> {
+    // wrk knows whole seconds alone, and our own client keeps its connections and has no TLS.
+    if plan.load.kind == LoadKind::Short || plan.tls {
+        let job = Job {
+            plan,
+            requests,
+            seconds: 1,
+            rate: None,
+        };
+        return work(stage, running, job).map(drop);
+    }
+    let transfer = Transfer {
+        connections: plan.load.connections.clamp(1, WARM_UP_CONNECTIONS),
+        time: WARM_UP,
+        requests,
+    };
+    transfer
+        .run(running.address)
+        .map_err(|error| format!("{}: {error}", running.gateway))?;
+    Ok(())
 }
 
 /// Opens the connections that are to wait, and says what each costs in memory.
@@ -212,6 +235,8 @@ fn busiest_share(mut spent: Vec<f64>, workers: usize) -> f64 {
     spent.first().unwrap_or(&0.0) / spent.iter().sum::<f64>()
 }
 
+const WARM_UP: Duration = Duration::from_millis(200);
+const WARM_UP_CONNECTIONS: u32 = 64;
 const GIBIBYTE: f64 = (1u64 << 30) as f64;
 
 /// What a gateway gives back after a short while it has given back.

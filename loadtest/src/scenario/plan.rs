@@ -49,9 +49,6 @@ pub struct Plan {
     pub variants: Vec<Variant>,
     #[serde(default)]
     pub goals: Vec<Goal>,
-    /// Whether system calls are counted, in a second under strace for each gateway and variant.
-    #[serde(default = "yes")]
-    pub system_calls: bool,
     pub quick: Effort,
     pub full: Effort,
 }
@@ -83,7 +80,7 @@ pub struct Origin {
 #[derive(Debug, Clone, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Request {
-    /// Without one, GET.
+    /// Without one, POST where there is a body and GET where not.
     #[serde(default)]
     pub method: Option<String>,
     #[serde(default)]
@@ -151,6 +148,9 @@ pub enum FloorStyle {
 #[serde(deny_unknown_fields)]
 pub struct Variant {
     pub name: String,
+    /// Left out of quick runs.
+    #[serde(default)]
+    pub full_only: bool,
     pub kind: Option<LoadKind>,
     pub connections: Option<u32>,
     pub depth: Option<u32>,
@@ -169,6 +169,9 @@ pub struct Effort {
     pub rounds: u32,
     /// Of each turn.
     pub seconds: u32,
+    /// Whether system calls are counted, in a second under strace for each gateway and variant.
+    #[serde(default = "yes")]
+    pub system_calls: bool,
 }
 
 impl Plan {
@@ -200,13 +203,26 @@ impl Plan {
         self.variants.iter().map(apply).collect()
     }
 
+    /// What of it is carried out in a quick or a full run.
+    pub fn cut(mut self, full: bool) -> Self {
+        self.variants.retain(|variant| full || !variant.full_only);
+        self
+    }
+
     pub fn method(&self) -> &str {
-        self.request.method.as_deref().unwrap_or("GET")
+        let usual = match self.request.body.bytes() {
+            0 => "GET",
+            _ => "POST",
+        };
+        self.request.method.as_deref().unwrap_or(usual)
     }
 
     /// What a wrong number would turn into nonsense without an error.
     fn validate(&self) -> Result<(), String> {
         let fail = |message: &str| Err(message.to_owned());
+        if !self.variants.is_empty() && self.variants.iter().all(|variant| variant.full_only) {
+            return fail("a quick run has no variant left");
+        }
         for effort in [self.quick, self.full] {
             if effort.rounds == 0 || effort.seconds == 0 {
                 return fail("rounds and seconds are at least 1");

@@ -54,6 +54,11 @@ fn numbers_that_make_no_sense_together_are_refused() {
         ("order: 1", "order: 1\nper: GiB", "transfer"),
         ("order: 1", "order: 1\napis: 5", "together"),
         ("order: 1", "order: 1\nshards: 0", "shards"),
+        (
+            "order: 1",
+            "order: 1\nvariants: [{name: a, full_only: true}]",
+            "quick run",
+        ),
         ("[ringway, nginx]", "[floor]\nshards: 2", "one thread"),
         ("[ringway, nginx]", "[floor]\ntls: true", "TLS"),
         (
@@ -76,12 +81,30 @@ fn numbers_that_make_no_sense_together_are_refused() {
 }
 
 #[test]
+fn a_quick_run_leaves_out_what_is_for_full_ones() {
+    let text = format!("{GOOD}variants: [{{name: a}}, {{name: b, full_only: true}}]\n");
+    let plan = parse(&text).expect("a good plan");
+    assert_eq!(plan.clone().cut(true).variants().len(), 2);
+    assert_eq!(plan.cut(false).variants().len(), 1);
+}
+
+#[test]
 fn a_variant_changes_what_it_names_and_nothing_else() {
-    let text = format!("{GOOD}variants:\n- {{name: few, connections: 4}}\n- {{name: large, answer: 1MiB}}\n");
+    let text = format!(
+        "{GOOD}variants:\n- {{name: few, connections: 4}}\n- {{name: large, answer: 1MiB, body: 1KiB}}\n"
+    );
     let variants = parse(&text).expect("a good plan").variants();
-    let figures: Vec<(&str, u32, u64)> = variants
+    let figures: Vec<(&str, u32, u64, &str)> = variants
         .iter()
-        .map(|(name, plan)| (name.as_str(), plan.load.connections, plan.origin.body.bytes()))
+        .map(|(name, plan)| {
+            let Load { connections, .. } = plan.load;
+            (
+                name.as_str(),
+                connections,
+                plan.origin.body.bytes(),
+                plan.method(),
+            )
+        })
         .collect();
-    assert_eq!(figures, [("few", 4, 13), ("large", 64, 1 << 20)]);
+    assert_eq!(figures, [("few", 4, 13, "GET"), ("large", 64, 1 << 20, "POST")]);
 }
