@@ -59,8 +59,7 @@ impl Load {
             // Files, because a histogram may be more than a pipe holds.
             .stdout(File::create(&answer)?)
             .stderr(File::create(&words)?);
-        sys::bind_to_us(&mut command, &[self.cpu])?;
-        let mut child = command.spawn()?;
+        let mut child = sys::spawn(&mut command, &[self.cpu])?;
         let deadline = Instant::now() + Duration::from_secs(u64::from(self.seconds)) + PATIENCE;
         let status = loop {
             if let Some(status) = child.try_wait()? {

@@ -26,8 +26,7 @@ impl Process {
             .stdin(Stdio::null())
             .stdout(output.try_clone()?)
             .stderr(output);
-        sys::bind_to_us(&mut command, cpus)?;
-        let child = command.spawn().map_err(|error| {
+        let child = sys::spawn(&mut command, cpus).map_err(|error| {
             format!(
                 "{name}: cannot start {}: {error}",
                 command.get_program().display()

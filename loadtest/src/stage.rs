@@ -28,6 +28,11 @@ pub struct Cpus {
     /// CPU of the origin and of the load
     #[arg(long, default_value_t = 1, value_name = "CPU")]
     pub load_cpu: usize,
+
+    /// Niceness of gateways, origin and load alike; below 0, which needs privileges, other work of the machine disturbs
+    /// less
+    #[arg(long, allow_negative_numbers = true, value_name = "NICE", value_parser = clap::value_parser!(i32).range(-20..=19))]
+    pub nice: Option<i32>,
 }
 
 pub struct Stage {
@@ -77,6 +82,9 @@ impl Stage {
             }
         }
         sys::pin(cpus.load_cpu)?;
+        if let Some(nice) = cpus.nice {
+            sys::set_niceness(nice).map_err(|error| format!("--nice {nice}: {error}"))?;
+        }
         if cpus.load_cpu == cpus.gateway_cpu {
             eprintln!(
                 "gateway and load share CPU {}: latency and throughput say little",
@@ -234,6 +242,7 @@ impl Stage {
         let Cpus {
             gateway_cpu,
             load_cpu,
+            ..
         } = self.cpus;
         let mut cpus = vec![gateway_cpu];
         let free = self

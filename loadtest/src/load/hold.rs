@@ -63,8 +63,7 @@ impl Held {
             .args(["--connections", &connections.to_string()])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped());
-        sys::bind_to_us(&mut command, &[cpu])?;
-        let mut child = command.spawn()?;
+        let mut child = sys::spawn(&mut command, &[cpu])?;
         let (Some(input), Some(output)) = (child.stdin.take(), child.stdout.take()) else {
             return Err("a pipe that was asked for is not there".into());
         };

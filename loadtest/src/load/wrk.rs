@@ -67,9 +67,7 @@ impl Load<'_> {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
-        sys::bind_to_us(&mut command, &[self.cpu])?;
-        let mut child = command
-            .spawn()
+        let mut child = sys::spawn(&mut command, &[self.cpu])
             .map_err(|error| format!("cannot start wrk ({error}); apt-get install wrk"))?;
         // Its output is a few lines, far below what a pipe holds: it can be read at the end.
         let deadline = Instant::now() + Duration::from_secs(u64::from(self.seconds)) + PATIENCE;

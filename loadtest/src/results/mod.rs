@@ -18,7 +18,7 @@ pub fn keep(results: &Path, report: &Report) -> Outcome<PathBuf> {
     let folder = results.join(report.machine.folder());
     fs::create_dir_all(&folder)?;
     let file = |extension: &str| folder.join(format!("{}.{extension}", report.scenario));
-    fs::write(file("json"), serde_json::to_string_pretty(report)? + "\n")?;
+    fs::write(file("json"), serde_json::to_string(report)? + "\n")?;
     let plots = plots::of(report);
     let mut markdown = report.markdown();
     for plot in &plots {

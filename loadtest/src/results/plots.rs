@@ -23,12 +23,10 @@ pub fn of(report: &Report) -> Vec<Plot> {
         }
         None => {}
     }
-    plots.extend(
-        report
-            .variants
-            .iter()
-            .filter_map(|variant| latency(report, variant)),
-    );
+    // Where there are variants the rate serves another question.
+    if let [variant] = &report.variants[..] {
+        plots.extend(latency(report, variant));
+    }
     plots
 }
 
@@ -80,7 +78,7 @@ fn latency(report: &Report, variant: &VariantReport) -> Option<Plot> {
     if series.is_empty() {
         return None;
     }
-    let title = format!("Latency at a constant rate{}", of_what(report, variant));
+    let title = "Latency at a constant rate".to_owned();
     Some(Plot {
         file: file(report, variant, "latency"),
         svg: plot::percentiles(&title, &series),
@@ -107,7 +105,7 @@ fn throughput(report: &Report, connections: &[u32]) -> Option<Plot> {
         }
     };
     let series: Vec<Series> = first.gateways.iter().map(line).collect();
-    let title = format!("Throughput by connections: {}", report.scenario);
+    let title = "Throughput by connections".to_owned();
     Some(Plot {
         file: format!("{}-throughput.svg", report.scenario),
         svg: plot::lines(&title, "connections, as a power of 2", "requests/s", &series),

@@ -9,7 +9,7 @@ use crate::driver::Driver;
 use crate::gateway::{Gateway, Kind};
 use crate::machine::Machine;
 use crate::open_loop;
-use crate::run::figures::{Figure, Figures, Spread};
+use crate::run::figures::{Figure, Figures, Spread, rounded};
 use crate::scenario::Plan;
 use crate::scenario::goal::{Against, Goal};
 use crate::scenario::plan::Effort;
@@ -58,6 +58,9 @@ pub struct Verdict {
     pub variant: String,
     /// `CPU µs/request × nginx ≤ 0.86`
     pub goal: String,
+    /// What is bounded; a ratio of it unless the goal is for the figure itself.
+    pub figure: Figure,
+    pub ratio: bool,
     pub driver: Option<Driver>,
     /// None where it was not measured.
     pub measured: Option<Spread>,
@@ -153,6 +156,8 @@ impl Report {
         Verdict {
             variant: variant.to_owned(),
             goal: text,
+            figure: goal.figure,
+            ratio: goal.to.is_some(),
             driver: one.driver,
             measured,
             alternative,
@@ -177,7 +182,9 @@ impl Measured {
             ratios: BTreeMap::new(),
             rounds,
             latencies: latencies.map_or(Vec::new(), |histogram| {
-                open_loop::Measured::empty(histogram).points()
+                let points = open_loop::Measured::empty(histogram).points();
+                let short = |(percentile, latency)| (percentile, rounded(latency));
+                points.into_iter().map(short).collect()
             }),
         }
     }
@@ -269,6 +276,7 @@ pub mod tests {
         let cpus = Cpus {
             gateway_cpu: 0,
             load_cpu: 1,
+            nice: None,
         };
         let effort = plan.quick;
         Report::new("made-up", plan, machine, effort, cpus, Vec::new(), vec![variant])
@@ -325,6 +333,7 @@ pub mod tests {
             let cpus = Cpus {
                 gateway_cpu: 0,
                 load_cpu: 1,
+                nice: None,
             };
             let whole = Report::new(
                 "made-up",

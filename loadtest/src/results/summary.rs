@@ -130,12 +130,9 @@ fn cell(verdict: &Verdict) -> String {
     let Some(measured) = verdict.measured else {
         return "not measured".into();
     };
-    let number = |value: f64| {
-        if value >= 100.0 {
-            format!("{value:.0}")
-        } else {
-            format!("{value:.2}")
-        }
+    let number = |value: f64| match verdict.ratio {
+        true => format!("{value:.2}"),
+        false => verdict.figure.show(value),
     };
     let also = verdict
         .alternative

@@ -57,7 +57,7 @@ impl Figures {
     /// One that is not a number is left out: JSON has no way to say it.
     pub fn set(&mut self, figure: Figure, value: f64) {
         if value.is_finite() {
-            self.0.insert(figure, value);
+            self.0.insert(figure, rounded(value));
         }
     }
 
@@ -92,9 +92,9 @@ impl Spread {
     /// None of no values.
     pub fn of(values: &[f64]) -> Option<Self> {
         (!values.is_empty()).then(|| Self {
-            median: median(values.iter().copied()),
-            low: values.iter().copied().fold(f64::INFINITY, f64::min),
-            high: values.iter().copied().fold(f64::NEG_INFINITY, f64::max),
+            median: rounded(median(values.iter().copied())),
+            low: rounded(values.iter().copied().fold(f64::INFINITY, f64::min)),
+            high: rounded(values.iter().copied().fold(f64::NEG_INFINITY, f64::max)),
         })
     }
 }
@@ -109,6 +109,11 @@ pub fn median(values: impl IntoIterator<Item = f64>) -> f64 {
         length if length % 2 == 1 => values[middle],
         _ => f64::midpoint(values[middle - 1], values[middle]),
     }
+}
+
+/// To six digits, which is more than any figure here is worth: what is kept stays small.
+pub fn rounded(value: f64) -> f64 {
+    format!("{value:.5e}").parse().unwrap_or(value)
 }
 
 /// The others are facts about a gateway by itself, or about the measurement.
@@ -153,6 +158,13 @@ mod tests {
         let ratio = Figures::ratios(&ours, &nginx)[&Figure::CpuUs];
         assert!((ratio.median - 0.8).abs() < 1e-9, "{ratio:?}");
         assert!((ratio.high - 1.0).abs() < 1e-9, "{ratio:?}");
+    }
+
+    #[test]
+    fn six_digits_are_kept_of_large_and_small() {
+        assert_eq!(rounded(123_456_789.0), 123_457_000.0);
+        assert_eq!(rounded(-0.001_234_567_89), -0.001_234_57);
+        assert_eq!(rounded(0.0), 0.0);
     }
 
     #[test]
