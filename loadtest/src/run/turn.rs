@@ -187,8 +187,12 @@ pub fn warm_up(stage: &Stage, running: &mut Running, plan: &Plan, requests: &Req
         };
         return work(stage, running, job).map(drop);
     }
+    let connections = match plan.load.kind {
+        LoadKind::None => WARM_UP_CONNECTIONS,
+        _ => plan.load.connections.min(WARM_UP_CONNECTIONS),
+    };
     let transfer = Transfer {
-        connections: plan.load.connections.clamp(1, WARM_UP_CONNECTIONS),
+        connections,
         time: WARM_UP,
         requests,
     };
