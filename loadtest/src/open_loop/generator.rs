@@ -3,7 +3,8 @@
 //! It never spins. The origin shares its CPU in every comparison, and a spinning generator would make answers late and
 //! then measure it. It sleeps to the nanosecond instead (epoll_pwait2(2), timer slack of 1 ns) and wakes some
 //! microseconds after the intended time; that and whatever else keeps it are inside the latencies, never outside. Nor
-//! does it raise its priority: it would then interrupt the origin at each answer, and a request cost more than twice the CPU.
+//! does it raise its priority: it would then interrupt the origin at each answer, and a request cost more than twice
+//! the CPU.
 //!
 //! Requests are alike, so those that wait for a connection need no queue: `next` is the first of them.
 
