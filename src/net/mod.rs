@@ -13,7 +13,7 @@ pub use listen::{
     refuse_new_connections, reset_on_close, send_now, shut, shut_write,
 };
 pub use slab::{Slab, Slot};
-pub use wire::{Reader, Wire, WriteError, Writer};
+pub use wire::{Reader, Watch, Wire, WriteError, Writer, has_fired};
 
 use crate::{clock::Clock, runtime::Driver};
 use std::rc::Rc;
@@ -24,6 +24,8 @@ pub struct Net {
     pub clock: Clock,
     pub buffers: Buffers,
     pub deadlines: Rc<Deadlines>,
+    /// Where futures live that the connections which wait do not carry.
+    pub futures: Rc<Slab>,
 }
 
 impl Net {
@@ -33,6 +35,7 @@ impl Net {
             clock,
             buffers: Buffers::default(),
             deadlines: Rc::default(),
+            futures: Rc::default(),
         }
     }
 }

@@ -1,9 +1,18 @@
 //! A stream with its buffer. A wire that waits holds none; one with a read in flight holds none either, because
 //! the kernel has it: if that read is abandoned, the buffer is gone for good and the wire can only be closed.
 
-use super::{Buffer, Buffers, Deadline, Net};
-use crate::runtime::{Driver, Socket};
-use std::{io, os::fd::OwnedFd};
+use super::{Buffer, Buffers, Deadline, Net, Slot};
+use crate::runtime::Socket;
+use std::{
+    future::Future,
+    io,
+    os::fd::OwnedFd,
+    pin::Pin,
+    task::{Context, Waker},
+};
+
+/// A read of a wire's next bytes that was begun ahead of its use; see [`Wire::watch`].
+pub type Watch = Slot<dyn Future<Output = (io::Result<usize>, Option<Buffer>)>>;
 
 pub struct Wire {
     // Before `socket`: fields drop in order, and the sweeper must forget the descriptor before it is closed.
@@ -56,16 +65,24 @@ impl Wire {
         self.split().1
     }
 
-    /// Whether a connection that is owed nothing has something to say all the same: it closed, or sent bytes
-    /// nobody asked for, which would be taken for the answer to the next request.
+    /// Begins to read what comes next. Of a connection that is owed nothing this tells, without asking the kernel
+    /// again, whether it has something to say all the same: it closed, or sent bytes nobody asked for, which would be
+    /// taken for the answer to the next request. What it knows is as old as the shard's last turn. None: it has spoken
+    /// already. Nobody is woken; it is looked at when the connection is to be used, and is then the read of the answer.
     ///
-    /// One system call on either driver. On epoll it is the one that also lets the next read wait at once.
-    pub async fn is_stale(&self, driver: Driver) -> bool {
-        if driver.wants_nonblocking() {
-            self.socket.readable_at_once().await
-        } else {
-            super::listen::has_news(self.socket.descriptor())
-        }
+    /// Costs a small buffer for each idle upstream connection on a ring, and saves an operation and a wake-up for each
+    /// request. Abandoned, the wire can only be closed: what it read is lost.
+    pub fn watch(&self, net: &Net) -> Option<Watch> {
+        let mut watch = net
+            .futures
+            .hold(self.socket.read_ahead(|| net.buffers.small()))
+            .erase();
+        (!has_fired(&mut watch)).then_some(watch)
+    }
+
+    /// The same asked of the kernel, as of now: one system call.
+    pub fn has_news(&self) -> bool {
+        super::listen::has_news(self.socket.descriptor())
     }
 
     pub fn socket(&self) -> &Socket {
@@ -80,6 +97,13 @@ impl Wire {
     pub fn has_unread(&self) -> bool {
         matches!(&self.inbound, Inbound::Held(buffer) if !buffer.is_empty())
     }
+}
+
+/// Whether the wait is over. One that is must not be awaited again.
+pub fn has_fired(watch: &mut Watch) -> bool {
+    Pin::new(watch)
+        .poll(&mut Context::from_waker(Waker::noop()))
+        .is_ready()
 }
 
 pub struct Reader<'w> {
@@ -175,6 +199,42 @@ impl Reader<'_> {
         result
     }
 
+    /// As [`fill`](Self::fill), where the wire is known to be readable; `WouldBlock` when it is not after all.
+    ///
+    /// # Errors
+    /// As [`fill`](Self::fill).
+    pub async fn fill_ready(&mut self, buffers: &Buffers) -> io::Result<usize> {
+        let buffer = match std::mem::replace(self.inbound, Inbound::InFlight) {
+            Inbound::Held(buffer) => buffer,
+            Inbound::Nothing => buffers.small(),
+            Inbound::InFlight => return Err(io::ErrorKind::NotConnected.into()),
+        };
+        if buffer.spare_len() == 0 {
+            *self.inbound = Inbound::Held(buffer);
+            return Err(io::ErrorKind::OutOfMemory.into());
+        }
+        let (result, buffer) = self.socket.receive_ready(buffer).await;
+        *self.inbound = Inbound::Held(buffer);
+        result
+    }
+
+    /// Ends a read begun by [`Wire::watch`], as [`fill`](Self::fill) would.
+    ///
+    /// # Errors
+    /// As [`fill`](Self::fill).
+    pub async fn fill_from(&mut self, watch: Watch, buffers: &Buffers) -> io::Result<usize> {
+        match watch.await {
+            (result, Some(buffer)) => {
+                *self.inbound = Inbound::Held(buffer);
+                result
+            }
+            (result, None) => {
+                result?;
+                self.fill_ready(buffers).await
+            }
+        }
+    }
+
     /// Reads once into the caller's buffer, past the wire's own, which must be empty.
     pub async fn read_into(&mut self, buffer: Buffer) -> (io::Result<usize>, Buffer) {
         debug_assert!(self.buffered().is_empty());
@@ -209,40 +269,38 @@ pub struct Writer<'w> {
     pub deadline: &'w Deadline,
 }
 
-/// A write that failed, and whether any byte of it had gone.
+/// A write that failed, and how many of its bytes had gone. Why it failed is never told apart: the peer is gone, or
+/// its deadline says otherwise.
 #[derive(Debug)]
 pub struct WriteError {
-    pub error: io::Error,
     pub written: usize,
 }
 
 impl Writer<'_> {
     /// Writes all of the buffer and gives it back, empty. The time set for it ends with it: one left behind
     /// would shut a connection on which nothing is being written.
-    pub async fn write_all(&mut self, buffer: Buffer) -> (Result<(), WriteError>, Buffer) {
-        let outcome = self.write_to_end(buffer).await;
-        self.deadline.clear_both_ends();
-        outcome
-    }
-
-    async fn write_to_end(&mut self, mut buffer: Buffer) -> (Result<(), WriteError>, Buffer) {
+    pub async fn write_all(&mut self, mut buffer: Buffer) -> (Result<(), WriteError>, Buffer) {
         let mut written = 0;
-        while !buffer.is_empty() {
+        if let Some(length) = self.socket.send_at_once(buffer.filled()) {
+            written = length;
+            buffer.consume(length);
+        }
+        let outcome = loop {
+            if buffer.is_empty() {
+                break Ok(());
+            }
             let (result, returned) = self.socket.send(buffer).await;
             buffer = returned;
             match result {
-                Ok(0) => {
-                    let error = io::ErrorKind::WriteZero.into();
-                    return (Err(WriteError { error, written }), buffer);
-                }
-                Ok(length) => {
+                Ok(length) if length > 0 => {
                     written += length;
                     buffer.consume(length);
                 }
-                Err(error) => return (Err(WriteError { error, written }), buffer),
+                _ => break Err(WriteError { written }),
             }
-        }
-        (Ok(()), buffer)
+        };
+        self.deadline.clear_both_ends();
+        (outcome, buffer)
     }
 
     /// Half-close: the peer reads an end of stream, and may still write.
