@@ -89,6 +89,11 @@ pub struct Reader<'w> {
 }
 
 impl Reader<'_> {
+    /// For system calls of the caller's own, between reads.
+    pub fn socket(&self) -> &Socket {
+        self.socket
+    }
+
     /// Read and not yet consumed.
     pub fn buffered(&self) -> &[u8] {
         match &*self.inbound {
@@ -217,15 +222,38 @@ pub struct WriteError {
 }
 
 impl Writer<'_> {
+    /// For system calls of the caller's own, between writes.
+    pub fn socket(&self) -> &Socket {
+        self.socket
+    }
+
     /// Writes all of the buffer and gives it back, empty. The time set for it ends with it: one left behind
     /// would shut a connection on which nothing is being written.
     pub async fn write_all(&mut self, buffer: Buffer) -> (Result<(), WriteError>, Buffer) {
-        let outcome = self.write_to_end(buffer).await;
+        let outcome = self.write_to_end(None, buffer).await;
         self.deadline.clear_both_ends();
         outcome
     }
 
-    async fn write_to_end(&mut self, mut buffer: Buffer) -> (Result<(), WriteError>, Buffer) {
+    /// The same, where `idle` (ms) is the longest silence of the peer: each part of the buffer that it takes begins
+    /// the time anew.
+    pub async fn write_all_within(
+        &mut self,
+        net: &Net,
+        idle: u64,
+        buffer: Buffer,
+    ) -> (Result<(), WriteError>, Buffer) {
+        self.deadline.set(net.clock.now() + idle);
+        let outcome = self.write_to_end(Some((net, idle)), buffer).await;
+        self.deadline.clear_both_ends();
+        outcome
+    }
+
+    async fn write_to_end(
+        &mut self,
+        renewal: Option<(&Net, u64)>,
+        mut buffer: Buffer,
+    ) -> (Result<(), WriteError>, Buffer) {
         let mut written = 0;
         while !buffer.is_empty() {
             let (result, returned) = self.socket.send(buffer).await;
@@ -238,6 +266,10 @@ impl Writer<'_> {
                 Ok(length) => {
                     written += length;
                     buffer.consume(length);
+                    if let Some((net, idle)) = renewal.filter(|_| !buffer.is_empty()) {
+                        net.clock.refresh();
+                        self.deadline.set(net.clock.now() + idle);
+                    }
                 }
                 Err(error) => return (Err(WriteError { error, written }), buffer),
             }
