@@ -282,3 +282,48 @@ impl Writer<'_> {
         super::shut_write(self.socket.descriptor());
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        clock::Clock,
+        runtime::{DriverChoice, block_on, choose, join, sleep},
+    };
+    use std::{os::unix::net::UnixStream, time::Duration};
+
+    #[test]
+    fn each_part_a_slow_receiver_takes_begins_its_time_anew() {
+        const IDLE: u64 = 10_000;
+        const LENGTH: usize = 4 << 20;
+        for choice in [DriverChoice::Epoll, DriverChoice::Auto] {
+            let driver = choose(choice).expect("both choices always give one").driver;
+            let test = async {
+                let net = Net::new(driver, Clock::new());
+                let (a, b) = UnixStream::pair().expect("a socket pair");
+                for side in [&a, &b] {
+                    side.set_nonblocking(driver.wants_nonblocking()).expect("a flag");
+                }
+                let mut sender = Wire::new(&net, a.into()).expect("a wire");
+                let receiver = Socket::new(b.into()).expect("a socket");
+                let begun = net.clock.now();
+                let mut writer = sender.writer();
+                let writing = writer.write_all_within(&net, IDLE, Buffer::from(vec![7; LENGTH]));
+                let taking = async {
+                    let mut got = 0;
+                    while got < LENGTH {
+                        sleep(Duration::from_millis(2)).await;
+                        let (taken, _) = receiver.receive(Buffer::with_capacity(LENGTH)).await;
+                        got += taken.expect("bytes");
+                        if got > LENGTH / 2 {
+                            net.deadlines.sweep(begun + IDLE + 1);
+                        }
+                    }
+                };
+                let ((result, _), ()) = join(writing, taking).await;
+                assert!(result.is_ok(), "{result:?}");
+            };
+            block_on(driver, test).expect("a runtime");
+        }
+    }
+}

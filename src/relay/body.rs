@@ -80,7 +80,7 @@ pub(super) struct State<'s, 't> {
     /// The last read filled its buffer: more is waiting, larger reads pay.
     pub(super) full_read: bool,
     /// Bytes moved since the other tasks had a turn.
-    since_pause: usize,
+    pub(super) since_pause: usize,
 }
 
 impl State<'_, '_> {
@@ -96,6 +96,7 @@ impl State<'_, '_> {
             if complete {
                 return Ok(());
             }
+            self.breathe().await;
             if self.transfer.output == Output::Raw && decoder.is_plain() {
                 return self.pass(from, decoder, to).await;
             }
@@ -161,7 +162,7 @@ impl State<'_, '_> {
         match result {
             Ok(()) => {
                 self.written += length;
-                self.breathe(length).await;
+                self.since_pause += length;
                 Ok(())
             }
             Err(failed) => Err(Broken::Sink {
@@ -192,9 +193,9 @@ impl State<'_, '_> {
     }
 
     /// Lets the shard's other tasks have their turn after a while: where sender and receiver are both faster than
-    /// we are, nothing else would ever make this one wait (on epoll; a ring makes each operation wait).
-    pub(super) async fn breathe(&mut self, moved: usize) {
-        self.since_pause += moved;
+    /// we are, nothing else would ever make this one wait (on epoll; a ring makes each operation wait). Not after
+    /// the last byte: what waits for the end of this body must know of it before the other side's reply to it.
+    pub(super) async fn breathe(&mut self) {
         if self.since_pause >= TURN {
             self.since_pause = 0;
             yield_now().await;

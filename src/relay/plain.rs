@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// Bodies with less than this to come are not spliced: their few reads are no dearer, and need no descriptors.
-const SPLICE_FROM: u64 = 64 * 1024;
+const SPLICE_FROM: u64 = 32 * 1024;
 
 /// Which road the next piece takes.
 enum Next {
@@ -79,7 +79,10 @@ impl State<'_, '_> {
             count(transfer, length)?;
             decoder.pass(length as u64);
             match splice::put(net, &mut pipe, to, millis(transfer.sink_idle)).await {
-                Ok(written) => self.written += written,
+                Ok(written) => {
+                    self.written += written;
+                    self.since_pause += written;
+                }
                 Err(Stuck { written }) => {
                     return Err(Broken::Sink {
                         written: self.written + written,
@@ -94,7 +97,7 @@ impl State<'_, '_> {
             if length < splice::WORTH {
                 return Ok(Next::Read);
             }
-            self.breathe(length).await;
+            self.breathe().await;
         }
     }
 
@@ -134,6 +137,7 @@ impl State<'_, '_> {
         if decoder.is_complete() {
             return Ok(Next::Done);
         }
+        self.breathe().await;
         *buffer = self.outgoing.take();
         if !self.full_read {
             return Ok(Next::Read);
