@@ -381,8 +381,7 @@ async fn answer(
 const REPLY_MS: u64 = 10_000;
 
 pub(super) async fn send(shard: &Shard, wire: &mut Wire, out: Buffer) -> bool {
-    wire.deadline.set(shard.net.clock.now() + REPLY_MS);
-    let (result, out) = wire.writer().write_all(out).await;
+    let (result, out) = wire.writer().write_all(&shard.net, REPLY_MS, out).await;
     shard.net.buffers.give(out);
     result.is_ok()
 }

@@ -140,11 +140,10 @@ async fn attempt_once(
         idle: cluster.spec.timeouts.stream_idle,
     };
     let timeouts = &cluster.spec.timeouts;
-    let stream_idle = millis(timeouts.stream_idle);
-    lease.wire.deadline.set(net.clock.now() + stream_idle);
 
     let outcome = if facts.request_read.get() {
-        let written = lease.wire.writer().write_all(out).await;
+        let idle = millis(timeouts.stream_idle);
+        let written = lease.wire.writer().write_all(net, idle, out).await;
         net.buffers.give(written.1);
         if let Err(failed) = written.0 {
             return Err(send_fault(&lease, failed.written));

@@ -121,8 +121,7 @@ pub(super) async fn respond(
 
 async fn interim_head(client: &Client<'_>, to: &mut Writer<'_>, out: Buffer) -> Result<(), Fault> {
     let net = &client.shard.net;
-    to.deadline.set(net.clock.now() + millis(client.idle));
-    let (result, out) = to.write_all(out).await;
+    let (result, out) = to.write_all(net, millis(client.idle), out).await;
     net.buffers.give(out);
     result.map_err(|_| client_gone(Phase::ResponseHead))
 }
@@ -218,8 +217,7 @@ async fn send(
     from.consume(length, &net.buffers);
     client.facts.body_out.set(length as u64);
     client.facts.answered.set(true);
-    to.deadline.set(net.clock.now() + millis(client.idle));
-    let (result, out) = to.write_all(out).await;
+    let (result, out) = to.write_all(net, millis(client.idle), out).await;
     net.buffers.give(out);
     result.map_err(|failed| {
         body_fault(&Broken::Sink {
@@ -289,8 +287,7 @@ async fn switch(
     client.facts.status.set(101);
     client.facts.head_out.set(out.len() as u64);
     client.facts.answered.set(true);
-    to.deadline.set(net.clock.now() + millis(client.idle));
-    let (result, out) = to.write_all(out).await;
+    let (result, out) = to.write_all(net, millis(client.idle), out).await;
     net.buffers.give(out);
     result.map_err(|_| client_gone(Phase::ResponseHead))?;
     Ok(Responded {

@@ -3,6 +3,7 @@
 mod buffers;
 mod deadline;
 mod listen;
+mod pipe;
 mod slab;
 mod wire;
 
@@ -12,6 +13,7 @@ pub use listen::{
     Accepted, BACKLOG, accept, bind, connect, connect_result, connect_unix, raise_descriptor_limit,
     refuse_new_connections, reset_on_close, send_now, shut, shut_write,
 };
+pub use pipe::{Lent, PIPE, Pipe, Pipes};
 pub use slab::{Slab, Slot};
 pub use wire::{Reader, Watch, Wire, WriteError, Writer, has_fired};
 
@@ -23,6 +25,7 @@ pub struct Net {
     pub driver: Driver,
     pub clock: Clock,
     pub buffers: Buffers,
+    pub pipes: Pipes,
     pub deadlines: Rc<Deadlines>,
     /// Where futures live that the connections which wait do not carry.
     pub futures: Rc<Slab>,
@@ -34,6 +37,7 @@ impl Net {
             driver,
             clock,
             buffers: Buffers::default(),
+            pipes: Pipes::default(),
             deadlines: Rc::default(),
             futures: Rc::default(),
         }

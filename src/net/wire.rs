@@ -2,7 +2,7 @@
 //! the kernel has it: if that read is abandoned, the buffer is gone for good and the wire can only be closed.
 
 use super::{Buffer, Buffers, Deadline, Net, Slot};
-use crate::runtime::Socket;
+use crate::{clock::Tick, runtime::Socket};
 use std::{
     future::Future,
     io,
@@ -113,6 +113,11 @@ pub struct Reader<'w> {
 }
 
 impl Reader<'_> {
+    /// For system calls of the caller's own, between reads.
+    pub fn socket(&self) -> &Socket {
+        self.socket
+    }
+
     /// Read and not yet consumed.
     pub fn buffered(&self) -> &[u8] {
         match &*self.inbound {
@@ -277,18 +282,30 @@ pub struct WriteError {
 }
 
 impl Writer<'_> {
-    /// Writes all of the buffer and gives it back, empty. The time set for it ends with it: one left behind
-    /// would shut a connection on which nothing is being written.
-    pub async fn write_all(&mut self, mut buffer: Buffer) -> (Result<(), WriteError>, Buffer) {
+    /// For system calls of the caller's own, between writes.
+    pub fn socket(&self) -> &Socket {
+        self.socket
+    }
+
+    /// Writes all of the buffer and gives it back, empty. `idle` (ms) is the longest silence of the peer: each part of
+    /// the buffer that it takes begins the time anew. The time ends with the write: one left behind would shut a
+    /// connection on which nothing is being written.
+    pub async fn write_all(
+        &mut self,
+        net: &Net,
+        idle: Tick,
+        mut buffer: Buffer,
+    ) -> (Result<(), WriteError>, Buffer) {
         let mut written = 0;
         if let Some(length) = self.socket.send_at_once(buffer.filled()) {
             written = length;
             buffer.consume(length);
         }
+        if buffer.is_empty() {
+            return (Ok(()), buffer);
+        }
+        self.deadline.set(net.clock.now() + idle);
         let outcome = loop {
-            if buffer.is_empty() {
-                break Ok(());
-            }
             let (result, returned) = self.socket.send(buffer).await;
             buffer = returned;
             match result {
@@ -298,6 +315,11 @@ impl Writer<'_> {
                 }
                 _ => break Err(WriteError { written }),
             }
+            if buffer.is_empty() {
+                break Ok(());
+            }
+            net.clock.refresh();
+            self.deadline.set(net.clock.now() + idle);
         };
         self.deadline.clear_both_ends();
         (outcome, buffer)
@@ -306,5 +328,50 @@ impl Writer<'_> {
     /// Half-close: the peer reads an end of stream, and may still write.
     pub fn shut(&self) {
         super::shut_write(self.socket.descriptor());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        clock::Clock,
+        runtime::{DriverChoice, block_on, choose, join, sleep},
+    };
+    use std::{os::unix::net::UnixStream, time::Duration};
+
+    #[test]
+    fn each_part_a_slow_receiver_takes_begins_its_time_anew() {
+        const IDLE: u64 = 10_000;
+        const LENGTH: usize = 4 << 20;
+        for choice in [DriverChoice::Epoll, DriverChoice::Auto] {
+            let driver = choose(choice).expect("both choices always give one").driver;
+            let test = async {
+                let net = Net::new(driver, Clock::new());
+                let (a, b) = UnixStream::pair().expect("a socket pair");
+                for side in [&a, &b] {
+                    side.set_nonblocking(driver.wants_nonblocking()).expect("a flag");
+                }
+                let mut sender = Wire::new(&net, a.into()).expect("a wire");
+                let receiver = Socket::new(b.into()).expect("a socket");
+                let begun = net.clock.now();
+                let mut writer = sender.writer();
+                let writing = writer.write_all(&net, IDLE, Buffer::from(vec![7; LENGTH]));
+                let taking = async {
+                    let mut got = 0;
+                    while got < LENGTH {
+                        sleep(Duration::from_millis(2)).await;
+                        let (taken, _) = receiver.receive(Buffer::with_capacity(LENGTH)).await;
+                        got += taken.expect("bytes");
+                        if got > LENGTH / 2 {
+                            net.deadlines.sweep(begun + IDLE + 1);
+                        }
+                    }
+                };
+                let ((result, _), ()) = join(writing, taking).await;
+                assert!(result.is_ok(), "{result:?}");
+            };
+            block_on(driver, test).expect("a runtime");
+        }
     }
 }

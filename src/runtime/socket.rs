@@ -9,10 +9,10 @@ use monoio::{
     net::TcpStream,
 };
 use std::{
-    cell::UnsafeCell,
+    cell::{Cell, UnsafeCell},
     future::poll_fn,
     io,
-    os::fd::{AsRawFd, OwnedFd, RawFd},
+    os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd},
     pin::pin,
     rc::Rc,
     task::Poll,
@@ -69,9 +69,10 @@ unsafe impl<B: WriteBuffer> IoBuf for Writing<B> {
 
 /// A socket on this thread's driver. Reading and writing may be under way at the same time, one of each.
 pub struct Socket {
-    /// Counted, so that [`Socket::watch`] can outlive a move of this value.
+    /// Counted, so that [`Socket::read_ahead`] can outlive a move of this value.
     stream: Rc<UnsafeCell<TcpStream>>,
     descriptor: RawFd,
+    nonblocking: Cell<bool>,
 }
 
 impl Socket {
@@ -86,11 +87,28 @@ impl Socket {
         Ok(Self {
             stream: Rc::new(UnsafeCell::new(stream)),
             descriptor: raw,
+            nonblocking: Cell::new(monoio::utils::is_legacy()),
         })
     }
 
     pub fn descriptor(&self) -> RawFd {
         self.descriptor
+    }
+
+    /// For system calls of one's own that must not wait (splice(2) has no flag for it); for good. A ring goes on
+    /// waiting for such a socket, but for the rare operation it hands to a worker thread after many retries: that
+    /// one comes back refused, and is then made again.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn make_nonblocking(&self) -> io::Result<()> {
+        if !self.nonblocking.get() {
+            // SAFETY: our own descriptor, open for as long as `self` lives.
+            let descriptor = unsafe { BorrowedFd::borrow_raw(self.descriptor) };
+            socket2::SockRef::from(&descriptor).set_nonblocking(true)?;
+            self.nonblocking.set(true);
+        }
+        Ok(())
     }
 
     /// Waits until a read would not block, without holding a buffer.
@@ -206,18 +224,36 @@ impl Socket {
     /// Reads once, behind what the buffer holds. 0 is the peer's end of stream (or a buffer without room).
     /// Dropping this future loses bytes: the kernel may already have filled the buffer.
     pub async fn receive<B: ReadBuffer>(&self, buffer: B) -> (io::Result<usize>, B) {
-        // SAFETY: see `stream_mut`: one reader at a time, which the callers' `&mut` wire gives.
-        let stream = unsafe { self.stream_mut() };
-        let (result, buffer) = stream.read(Reading(buffer)).await;
-        (result, buffer.0)
+        let mut buffer = Reading(buffer);
+        loop {
+            // SAFETY: see `stream_mut`: one reader at a time, which the callers' `&mut` wire gives.
+            let stream = unsafe { self.stream_mut() };
+            let (result, returned) = stream.read(buffer).await;
+            buffer = returned;
+            if !refused(&result) {
+                return (result, buffer.0);
+            }
+            if let Err(error) = self.readable_now().await {
+                return (Err(error), buffer.0);
+            }
+        }
     }
 
     /// Writes once; may write less than all.
     pub async fn send<B: WriteBuffer>(&self, buffer: B) -> (io::Result<usize>, B) {
-        // SAFETY: see `stream_mut`: one writer at a time, which the callers' `&mut` wire gives.
-        let stream = unsafe { self.stream_mut() };
-        let (result, buffer) = stream.write(Writing(buffer)).await;
-        (result, buffer.0)
+        let mut buffer = Writing(buffer);
+        loop {
+            // SAFETY: see `stream_mut`: one writer at a time, which the callers' `&mut` wire gives.
+            let stream = unsafe { self.stream_mut() };
+            let (result, returned) = stream.write(buffer).await;
+            buffer = returned;
+            if !refused(&result) {
+                return (result, buffer.0);
+            }
+            if let Err(error) = self.writable().await {
+                return (Err(error), buffer.0);
+            }
+        }
     }
 
     fn stream(&self) -> &TcpStream {
@@ -242,6 +278,11 @@ impl Socket {
 async fn at_once(asked: impl Future) -> bool {
     let mut asked = pin!(asked);
     poll_fn(|context| Poll::Ready(asked.as_mut().poll(context).is_ready())).await
+}
+
+/// Only a ring's operation on a socket that was made non-blocking ends like this.
+fn refused(result: &io::Result<usize>) -> bool {
+    matches!(result, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
 }
 
 #[cfg(test)]
@@ -311,6 +352,39 @@ mod tests {
                 let first = crate::runtime::race(waiting.as_mut(), pause.as_mut()).await;
                 assert!(matches!(first, First::Right(())), "nothing is there to be read");
             }
+        });
+    }
+
+    #[test]
+    fn a_non_blocking_socket_waits_all_the_same() {
+        on_both_drivers(async |driver| {
+            let (a, b) = pair(driver);
+            for socket in [&a, &b] {
+                socket.make_nonblocking().expect("a flag");
+            }
+            let late = async {
+                crate::runtime::sleep(std::time::Duration::from_millis(5)).await;
+                b.send(Buffer::from(b"late".to_vec())).await.0.expect("room")
+            };
+            let (got, sent) = join(a.receive(Buffer::with_capacity(16)), late).await;
+            assert_eq!((got.0.expect("bytes"), sent), (4, 4));
+
+            let more_than_fits = 4 << 20;
+            let sending = async {
+                let mut rest = Buffer::from(vec![7; more_than_fits]);
+                while !rest.is_empty() {
+                    let (sent, returned) = a.send(rest).await;
+                    rest = returned;
+                    rest.consume(sent.expect("room, in the end"));
+                }
+            };
+            let receiving = async {
+                let mut got = 0;
+                while got < more_than_fits {
+                    got += b.receive(Buffer::with_capacity(65_536)).await.0.expect("bytes");
+                }
+            };
+            join(sending, receiving).await;
         });
     }
 
