@@ -3,45 +3,11 @@
 //! `cargo bench --bench route`
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use ringway::route::{Api, Found, HeaderSource, Lookup, Route, Rule, RuleSource, Scratch, Table};
+use ringway::route::{Found, Lookup, Scratch, Table};
+use samples::{NoHeaders, api, catch_all, thousand_apis};
 use std::hint::black_box;
 
-struct NoHeaders;
-
-impl HeaderSource for NoHeaders {
-    fn any_value(&self, _: &str, _: &mut dyn FnMut(&[u8]) -> bool) -> bool {
-        false
-    }
-}
-
-fn api(base_path: String, patterns: impl Iterator<Item = String>) -> Api<(), usize> {
-    let route = |(payload, pattern): (usize, String)| {
-        let source = RuleSource {
-            path: Some(&pattern),
-            methods: Some("GET|POST"),
-            ..RuleSource::default()
-        };
-        Route {
-            rules: vec![Rule::compile(&source).expect("a valid pattern")],
-            payload,
-        }
-    };
-    Api {
-        base_path,
-        payload: (),
-        routes: patterns.enumerate().map(route).collect(),
-    }
-}
-
-fn thousand_apis() -> Table<(), usize> {
-    let apis = (0..1000).map(|n| {
-        api(
-            format!("/team-{}/api-{n}", n % 30),
-            (0..10).map(|route| format!("/resource-{route}(/.*)?")),
-        )
-    });
-    Table::new(apis.collect())
-}
+mod samples;
 
 fn look_up(c: &mut Criterion, name: &str, table: &Table<(), usize>, path: &str, route: usize) {
     let mut scratch = Scratch::default();
@@ -63,8 +29,13 @@ fn look_up(c: &mut Criterion, name: &str, table: &Table<(), usize>, path: &str, 
 }
 
 fn routing(c: &mut Criterion) {
-    let demo = Table::new(vec![api(String::new(), std::iter::once(".*".to_owned()))]);
-    look_up(c, "route/1 API, catch-all", &demo, "/orders/4711/items/3", 0);
+    look_up(
+        c,
+        "route/1 API, catch-all",
+        &catch_all(),
+        "/orders/4711/items/3",
+        0,
+    );
 
     let apis = thousand_apis();
     let path = "/team-17/api-527/resource-7/4711/items";

@@ -1,6 +1,7 @@
 //! Header lines as ranges into the head's bytes, in a vector that is recycled: parsing allocates nothing.
 
 use super::is_token;
+use super::parse::HeadError;
 
 /// A range of bytes in a head. u32: a head is at most a few MiB.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -134,6 +135,8 @@ pub struct Headers {
     /// head are answered "not there" and need no walk along the lines.
     seen: u32,
     repeated: u32,
+    /// See [`is_lookalike`].
+    lookalike: bool,
 }
 
 impl Headers {
@@ -182,30 +185,30 @@ impl Headers {
         self.lines.clear();
         self.seen = 0;
         self.repeated = 0;
+        self.lookalike = false;
     }
 
-    /// Takes over what was tokenised from `head`. The error is the reason to refuse the whole head.
     #[inline]
-    pub(super) fn fill(&mut self, head: &[u8], parsed: &[httparse::Header<'_>]) -> Result<(), &'static str> {
-        self.clear();
-        self.lines.reserve(parsed.len());
-        for header in parsed {
-            let name = header.name.as_bytes();
-            let known = Known::of(name);
-            if known == Known::Other {
-                if is_lookalike(name) {
-                    return Err("header name that looks like another one");
-                }
-            } else {
-                self.repeated |= self.seen & known.bit();
-                self.seen |= known.bit();
-            }
-            self.lines.push(Line {
-                name: Range::within(head, name),
-                value: Range::within(head, header.value),
-                known,
-                hop_by_hop: false,
-            });
+    pub(super) fn push(&mut self, head: &[u8], name: Range, value: Range) {
+        let written = name.of(head);
+        let known = Known::of(written);
+        if known == Known::Other {
+            self.lookalike |= is_lookalike(written);
+        } else {
+            self.repeated |= self.seen & known.bit();
+            self.seen |= known.bit();
+        }
+        self.lines.push(Line {
+            name,
+            value,
+            known,
+            hop_by_hop: false,
+        });
+    }
+
+    pub(super) fn refuse_lookalikes(&self) -> Result<(), HeadError> {
+        if self.lookalike {
+            return Err(HeadError::malformed("header name that looks like another one"));
         }
         Ok(())
     }

@@ -7,7 +7,7 @@ pub struct Limits {
     pub head_bytes: usize,
     /// The request target alone → 414.
     pub target_bytes: usize,
-    /// Header lines in one head, a count → 431. Up to 256 cost no allocation, more cost one per head.
+    /// Header lines in one head, a count → 431.
     pub headers: usize,
 }
 

@@ -1,5 +1,5 @@
 //! HTTP/1.1 as bytes: heads, body framing, encoding. No sockets, no clock; fed at every split point in tests.
-//! The only place that names `httparse`.
+//! The only place that names `httparse`, an oracle of its tests.
 //!
 //! Everything a peer can get wrong is refused here, before anything is forwarded. What leaves is always
 //! written anew from what was understood, never passed through.
@@ -14,6 +14,8 @@ pub mod headers;
 pub mod limits;
 pub mod parse;
 pub mod scan;
+mod tokens;
+mod words;
 
 pub use body::{BodyDecoder, Event, Framing, Truncated};
 pub use headers::{Headers, Known, Line, Range, upgrade_agrees};

@@ -1,10 +1,9 @@
-//! What a head says. `httparse` splits it into tokens; everything that has security in it is decided here:
+//! What a head says. [`super::tokens`] splits it; everything else that has security in it is decided here:
 //! which forms of target are taken, who the host is, where the body ends, which lines concern one hop only.
-
-use std::mem::MaybeUninit;
 
 use super::authority::Authority;
 use super::headers::{ConnectionOptions, list, trim};
+use super::tokens::{header_lines, request_line, status_line};
 use super::{Framing, Headers, Known, Limits, Range, is_token};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -124,46 +123,22 @@ impl RequestHead {
     /// `head` is what [`super::HeadScanner`] found to be complete. It vouches for the line ends, which are not
     /// checked a second time. After an error the fields mean nothing.
     pub fn parse(&mut self, head: &[u8], limits: &Limits) -> Result<(), HeadError> {
-        if limits.headers <= LINES_ON_STACK {
-            let mut storage = [const { MaybeUninit::uninit() }; LINES_ON_STACK];
-            self.tokenise(head, limits, &mut storage[..limits.headers])
-        } else {
-            self.tokenise(head, limits, &mut vec![MaybeUninit::uninit(); limits.headers])
-        }
-    }
-
-    fn tokenise<'h>(
-        &mut self,
-        head: &'h [u8],
-        limits: &Limits,
-        storage: &mut [MaybeUninit<httparse::Header<'h>>],
-    ) -> Result<(), HeadError> {
         check_size(head, limits)?;
-        let mut parsed = httparse::Request::new(&mut []);
-        match parsed.parse_with_uninit_headers(head, storage) {
-            Ok(httparse::Status::Complete(length)) if length == head.len() => {}
-            Ok(_) => return Err(HeadError::malformed("malformed head")),
-            Err(httparse::Error::Version) => return Err(version_error(head)),
-            Err(error) => return Err(token_error(error)),
-        }
-        let (Some(method), Some(target), Some(version)) = (parsed.method, parsed.path, parsed.version) else {
-            return Err(HeadError::malformed("malformed request line"));
-        };
-        self.method = Range::within(head, method.as_bytes());
-        self.method_kind = Method::of(method.as_bytes());
-        self.target = Range::within(head, target.as_bytes());
-        self.version = if version == 0 {
-            Version::Http10
-        } else {
-            Version::Http11
-        };
-        if target.len() > limits.target_bytes {
+        let line = request_line(head)?;
+        header_lines(head, line.end, &mut self.headers, limits.headers)?;
+        if line.target.end - line.target.start > target_limit(limits) {
             return Err(HeadError::new(HeadErrorKind::TargetTooLong, "target too long"));
         }
-        self.headers
-            .fill(head, parsed.headers)
-            .map_err(HeadError::malformed)?;
-        self.read_target_and_host(head)?;
+        self.headers.refuse_lookalikes()?;
+        // A fragment is never sent (RFC 9110 §7.1), and a backslash is a slash to some.
+        if line.odd {
+            return Err(HeadError::malformed("target with a byte that no URI has"));
+        }
+        self.method = line.method;
+        self.method_kind = Method::of(line.method.of(head));
+        self.target = line.target;
+        self.version = line.version;
+        self.read_target_and_host(head, line.path_end)?;
         self.read_framing(head)?;
         let options = self
             .headers
@@ -176,27 +151,20 @@ impl RequestHead {
     }
 
     /// RFC 9112 §3.2. Anything a URI cannot hold is refused, not repaired: origins repair differently.
-    fn read_target_and_host(&mut self, head: &[u8]) -> Result<(), HeadError> {
+    fn read_target_and_host(&mut self, head: &[u8], path_end: u32) -> Result<(), HeadError> {
         let target = self.target.of(head);
-        // httparse lets visible ASCII and UTF-8 through. A fragment is never sent (RFC 9110 §7.1), and a
-        // backslash is a slash to some.
-        if target.iter().fold(false, |bad, &byte| {
-            bad | (byte >= 0x80) | (byte == b'#') | (byte == b'\\')
-        }) {
-            return Err(HeadError::malformed("target with a byte that no URI has"));
-        }
         self.host = None;
         self.query = None;
         self.asterisk_form = false;
         let host = self.read_host(head)?;
         match target[0] {
             _ if self.method_kind == Method::Connect => self.path = self.target,
-            b'/' => self.split_query(head, self.target),
+            b'/' => self.split_query(self.target, path_end),
             b'*' if target.len() == 1 && self.method_kind == Method::Options => {
                 self.path = self.target;
                 self.asterisk_form = true;
             }
-            _ => self.read_absolute_form(head, host)?,
+            _ => self.read_absolute_form(head, host, path_end)?,
         }
         Ok(())
     }
@@ -219,7 +187,12 @@ impl RequestHead {
         }
     }
 
-    fn read_absolute_form(&mut self, head: &[u8], host: Option<Authority<'_>>) -> Result<(), HeadError> {
+    fn read_absolute_form(
+        &mut self,
+        head: &[u8],
+        host: Option<Authority<'_>>,
+        path_end: u32,
+    ) -> Result<(), HeadError> {
         let target = self.target.of(head);
         let (scheme, default_port) = if starts_without_case(target, b"http://") {
             (b"http://".len(), 80)
@@ -244,11 +217,11 @@ impl RequestHead {
             None => self.host = Some(Range::within(head, &target[scheme..end])),
         }
         self.split_query(
-            head,
             Range {
                 start: self.target.start + end as u32,
                 end: self.target.end,
             },
+            path_end,
         );
         if self.path.is_empty() {
             self.asterisk_form = self.method_kind == Method::Options && self.query.is_none();
@@ -258,13 +231,15 @@ impl RequestHead {
         Ok(())
     }
 
-    fn split_query(&mut self, head: &[u8], range: Range) {
-        self.path = range;
-        if let Some(mark) = memchr::memchr(b'?', range.of(head)) {
-            let mark = range.start + mark as u32;
-            self.path.end = mark;
+    /// `path_end` is where the first `?` of the target stands, or its end.
+    fn split_query(&mut self, range: Range, path_end: u32) {
+        self.path = Range {
+            start: range.start,
+            end: path_end,
+        };
+        if path_end < range.end {
             self.query = Some(Range {
-                start: mark + 1,
+                start: path_end + 1,
                 end: range.end,
             });
         }
@@ -355,57 +330,23 @@ pub struct ResponseHead {
 impl ResponseHead {
     /// As [`RequestHead::parse`]. Interim responses (1xx) are heads of their own.
     pub fn parse(&mut self, head: &[u8], request_was_head: bool, limits: &Limits) -> Result<(), HeadError> {
-        if limits.headers <= LINES_ON_STACK {
-            let mut storage = [const { MaybeUninit::uninit() }; LINES_ON_STACK];
-            self.tokenise(head, request_was_head, limits, &mut storage[..limits.headers])
-        } else {
-            self.tokenise(
-                head,
-                request_was_head,
-                limits,
-                &mut vec![MaybeUninit::uninit(); limits.headers],
-            )
-        }
-    }
-
-    fn tokenise<'h>(
-        &mut self,
-        head: &'h [u8],
-        request_was_head: bool,
-        limits: &Limits,
-        storage: &mut [MaybeUninit<httparse::Header<'h>>],
-    ) -> Result<(), HeadError> {
         check_size(head, limits)?;
-        let mut parsed = httparse::Response::new(&mut []);
-        let config = httparse::ParserConfig::default();
-        match config.parse_response_with_uninit_headers(&mut parsed, head, storage) {
-            Ok(httparse::Status::Complete(length)) if length == head.len() => {}
-            Ok(_) => return Err(HeadError::malformed("malformed head")),
-            Err(error) => return Err(token_error(error)),
-        }
-        let (Some(version), Some(status)) = (parsed.version, parsed.code) else {
-            return Err(HeadError::malformed("malformed status line"));
-        };
-        if status < 100 {
+        let line = status_line(head)?;
+        header_lines(head, line.end, &mut self.headers, limits.headers)?;
+        if line.status < 100 {
             return Err(HeadError::malformed("invalid status code"));
         }
-        self.version = if version == 0 {
-            Version::Http10
-        } else {
-            Version::Http11
-        };
-        self.status = status;
-        self.reason = reason(head);
-        self.headers
-            .fill(head, parsed.headers)
-            .map_err(HeadError::malformed)?;
+        self.headers.refuse_lookalikes()?;
+        self.version = line.version;
+        self.status = line.status;
+        self.reason = line.reason;
         let options = self
             .headers
             .connection_options(head)
             .map_err(HeadError::malformed)?;
         self.read_framing(head, request_was_head)?;
         self.keep_alive = is_persistent(self.version, options) && self.ends_before_the_connection();
-        self.upgrade = if status == 101 {
+        self.upgrade = if self.status == 101 {
             upgrade(head, &self.headers)
         } else {
             None
@@ -459,52 +400,16 @@ fn check_size(head: &[u8], limits: &Limits) -> Result<(), HeadError> {
     if head.len() > limits.head_bytes || head.len() > u32::MAX as usize {
         return Err(HeadError::new(HeadErrorKind::TooLarge, "head too large"));
     }
-    // httparse skips empty lines; the scanner has counted and removed them, of requests alone.
+    // The scanner has counted and removed them, of requests alone.
     if matches!(head.first(), Some(b'\r' | b'\n')) {
         return Err(HeadError::malformed("empty line before the head"));
     }
     Ok(())
 }
 
-fn token_error(error: httparse::Error) -> HeadError {
-    HeadError::malformed(match error {
-        httparse::Error::TooManyHeaders => {
-            return HeadError::new(HeadErrorKind::TooLarge, "too many header lines");
-        }
-        httparse::Error::HeaderName => "malformed header name",
-        httparse::Error::HeaderValue => "malformed header value",
-        httparse::Error::Status => "malformed status line",
-        httparse::Error::Version => "malformed version",
-        httparse::Error::NewLine => "malformed line end",
-        httparse::Error::Token => "malformed request line",
-    })
-}
-
-/// RFC 9112 §2.3: `HTTP/` DIGIT `.` DIGIT. Of that form but not ours: 505. Anything else is no HTTP.
-fn version_error(head: &[u8]) -> HeadError {
-    let line = &head[..memchr::memchr(b'\r', head).unwrap_or(head.len())];
-    let written = line.rsplit(|&byte| byte == b' ').next().unwrap_or_default();
-    let form = matches!(
-        written,
-        [b'H', b'T', b'T', b'P', b'/', b'0'..=b'9', b'.', b'0'..=b'9']
-    );
-    // Exactly two spaces: `GET  / HTTP/2.0` is as malformed as it is in HTTP/1.1.
-    if form && line.iter().filter(|&&byte| byte == b' ').count() == 2 {
-        HeadError::new(HeadErrorKind::VersionNotSupported, "version not supported")
-    } else {
-        HeadError::malformed("malformed version")
-    }
-}
-
-/// What httparse found to be `HTTP/1.x SP 3DIGIT [ SP reason ]`: it withholds reasons that are not ASCII.
-fn reason(head: &[u8]) -> Range {
-    const AFTER_STATUS: usize = b"HTTP/1.1 200".len();
-    let end = memchr::memchr(b'\r', head).unwrap_or(AFTER_STATUS);
-    let start = end.min(AFTER_STATUS + 1);
-    Range {
-        start: start as u32,
-        end: end as u32,
-    }
+/// Heads end before 4 GiB.
+fn target_limit(limits: &Limits) -> u32 {
+    u32::try_from(limits.target_bytes).unwrap_or(u32::MAX)
 }
 
 /// Digits, all of them, and a number that fits.
@@ -592,9 +497,6 @@ fn starts_without_case(bytes: &[u8], prefix: &[u8]) -> bool {
         .get(..prefix.len())
         .is_some_and(|start| start.eq_ignore_ascii_case(prefix))
 }
-
-/// Header lines that are tokenised on the stack (8 KiB, not initialised).
-const LINES_ON_STACK: usize = 256;
 
 #[cfg(test)]
 mod tests;

@@ -1,10 +1,8 @@
 //! Where a head ends. Asked again after every read, so it remembers how far it looked: a head that arrives
 //! byte by byte costs as much in all as one that arrives whole.
 
-use memchr::memchr3;
-
 use super::parse::{HeadError, HeadErrorKind};
-use super::{Limits, is_tchar};
+use super::{Limits, is_tchar, words};
 
 /// Finds the empty line that ends a head, one per message and direction.
 ///
@@ -76,16 +74,21 @@ impl HeadScanner {
             let (room, too_large) = self.room(limits);
             let end = self.start.saturating_add(room);
             let window = &bytes[..bytes.len().min(end)];
-            let Some(found) = memchr3(b'\r', b'\n', 0, &window[self.position..]) else {
-                self.position = window.len();
-                return if window.len() == end {
+            let at = words::find(
+                window,
+                self.position,
+                |word| words::below(word, b'\r' + 1),
+                |byte| matches!(byte, b'\r' | b'\n' | 0),
+            );
+            let Some(&found) = window.get(at) else {
+                self.position = at;
+                return if at == end {
                     Scan::Refused(too_large)
                 } else {
                     Scan::NeedMore
                 };
             };
-            let at = self.position + found;
-            match (window[at], window.get(at + 1)) {
+            match (found, window.get(at + 1)) {
                 (b'\r', Some(b'\n')) if at == self.line => {
                     return Scan::Complete {
                         start: self.start,

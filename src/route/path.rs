@@ -112,9 +112,10 @@ pub(super) fn dots(piece: &[u8]) -> Dots {
     }
 }
 
-/// What is left of the normalised `path` below `base` ("" or "/x/y"): None when it lies elsewhere, "/" when nothing is left.
-pub(super) fn below<'p>(path: &'p [u8], base: &[u8]) -> Option<&'p [u8]> {
-    let rest = path.strip_prefix(base)?;
+/// What is left of the normalised `path` below the base path ("" or "/x/y") of `base` bytes that it begins with: None when
+/// that ends within a segment, "/" when nothing is left.
+pub(super) fn below(path: &[u8], base: usize) -> Option<&[u8]> {
+    let rest = &path[base..];
     match rest.first() {
         None => Some(b"/"),
         Some(b'/') => Some(rest),
@@ -187,25 +188,85 @@ pub fn join_upstream_path(out: &mut Vec<u8>, destination_path: &str, suffix: &[u
 
 /// True when normalisation changes nothing and there is one reading only.
 fn is_plain(raw: &[u8]) -> bool {
-    // No early exit: that lets the compiler compare 16 bytes at a time, which beats stopping early on usual paths.
-    let mut special = false;
-    for &byte in raw {
-        special |= (byte <= b'"') & (byte != b'!')
-            | (byte >= b'{') & (byte != b'~')
-            | (b'['..=b'^').contains(&byte)
-            | (byte == b'#')
-            | (byte == b'%')
-            | (byte == b';')
-            | (byte == b'<')
-            | (byte == b'>')
-            | (byte == b'?')
-            | (byte == b'`');
+    let Some(last) = raw.last_chunk::<BLOCK>() else {
+        return is_plain_short(raw);
+    };
+    // The last block overlaps the one before it: cheaper than a loop over what would be left.
+    let mut usual = are_usual(last) & is_usual(last[BLOCK - 1]);
+    let mut rest = raw;
+    while rest.len() > BLOCK
+        && let Some(block) = rest.first_chunk::<BLOCK>()
+    {
+        usual &= are_usual(block);
+        rest = &rest[BLOCK - 1..];
     }
-    for (&first, &second) in raw.iter().zip(&raw[1..]) {
-        special |= (first == b'/') & ((second == b'/') | (second == b'.'));
-    }
-    !special
+    usual || is_plain_short(raw)
 }
+
+/// The same for any length, byte by byte.
+fn is_plain_short(raw: &[u8]) -> bool {
+    let (mut special, mut before) = (0, 0);
+    for &byte in raw {
+        let class = CLASS[usize::from(byte)];
+        special |= class & (SPECIAL | before << 1);
+        before = class & SLASH;
+    }
+    special == 0
+}
+
+/// Looks at all bytes but the last, which is there to see what follows a slash. Neither loop nor exit, so that the
+/// compiler compares 16 bytes at a time.
+fn are_usual(block: &[u8; BLOCK]) -> bool {
+    let mut usual = true;
+    for at in 0..BLOCK - 1 {
+        let (byte, next) = (block[at], block[at + 1]);
+        usual &= is_usual(byte) & !((byte == b'/') & ((next == b'/') | (next == b'.')));
+    }
+    usual
+}
+
+/// Letters, digits, `-._/:` and the marks between them in ASCII: not special, and few comparisons to find out. The rest of
+/// what is not special is rare in paths.
+const fn is_usual(byte: u8) -> bool {
+    let letter = (byte | 0x20).wrapping_sub(b'a') < 26;
+    letter | (byte.wrapping_sub(b'&') <= b':' - b'&') | (byte == b'_')
+}
+
+/// What [`decode`] encodes, decodes, refuses, or takes for the beginning of a parameter.
+const fn is_special(byte: u8) -> bool {
+    (byte <= b'"') & (byte != b'!')
+        | (byte >= b'{') & (byte != b'~')
+        | (byte >= b'[') & (byte <= b'^')
+        | (byte == b'#')
+        | (byte == b'%')
+        | (byte == b';')
+        | (byte == b'<')
+        | (byte == b'>')
+        | (byte == b'?')
+        | (byte == b'`')
+}
+
+/// 16 bytes and the one after them.
+const BLOCK: usize = 17;
+
+const SLASH: u8 = 1;
+/// What may not follow a slash: `SLASH << 1`.
+const SLASH_OR_DOT: u8 = 2;
+const SPECIAL: u8 = 4;
+
+const CLASS: [u8; 256] = {
+    let mut table = [0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        if is_special(byte as u8) {
+            table[byte] = SPECIAL;
+        }
+        byte += 1;
+    }
+    table[b'/' as usize] = SLASH | SLASH_OR_DOT;
+    table[b'.' as usize] = SLASH_OR_DOT;
+    table
+};
 
 /// Copies `raw` with each byte in its one normal form; dots and slashes are left for [`resolve`].
 ///

@@ -129,6 +129,11 @@ impl Pattern {
         }
     }
 
+    #[inline]
+    pub(super) fn matches_everything(&self) -> bool {
+        matches!(self.matcher, Matcher::Any)
+    }
+
     /// The groups in a value that matches.
     pub(super) fn capture(&self, value: &[u8], caches: &mut Caches, out: &mut Vec<u8>) -> Captured {
         match &self.groups {

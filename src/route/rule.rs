@@ -3,6 +3,7 @@
 use super::pattern::{Captured, Pattern};
 use super::scratch::Caches;
 use super::{HeaderSource, Lookup};
+use std::cell::LazyCell;
 
 /// A rule as written; whatever is absent matches everything.
 #[derive(Debug, Default, Clone)]
@@ -88,21 +89,27 @@ impl Rule {
     }
 
     /// `path` is what lies below the base path, `host` is without port.
-    pub(super) fn matches<H: HeaderSource>(
+    pub(super) fn matches<'h, H: HeaderSource>(
         &self,
         path: &[u8],
-        host: &[u8],
+        host: &LazyCell<&'h [u8], impl FnOnce() -> &'h [u8]>,
         lookup: &Lookup<'_, H>,
         caches: &mut Caches,
     ) -> bool {
         self.path.matches(path, caches)
             && self.methods.matches(lookup.method, caches)
-            && self.host.matches(host, caches)
+            && (self.host.matches_everything() || self.host.matches(host, caches))
             && self.headers.iter().all(|(name, pattern)| {
                 lookup
                     .headers
                     .any_value(name, &mut |value| pattern.matches(value, caches))
             })
+    }
+
+    /// True when no request can fail it. Not always true where none can: `.*` is seen, `(.|..)*` is not.
+    pub(super) fn matches_everything(&self) -> bool {
+        let patterns = [&self.path, &self.methods, &self.host];
+        patterns.into_iter().all(Pattern::matches_everything) && self.headers.is_empty()
     }
 
     pub(super) fn capture(&self, path: &[u8], caches: &mut Caches, out: &mut Vec<u8>) -> Captured {

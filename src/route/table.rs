@@ -6,6 +6,7 @@ use super::pattern::Captured;
 use super::rule::Rule;
 use super::scratch::{Caches, Scratch, Suffix};
 use super::{Api, Found, HeaderSource, Lookup, Route};
+use std::cell::LazyCell;
 
 /// Immutable; shared by all shards.
 pub struct Table<A, R> {
@@ -22,6 +23,8 @@ struct Routes {
     candidates: Vec<Candidate>,
     /// What every matching path begins with → index into `candidates`.
     prefixes: PrefixIndex,
+    /// The first candidate matches every request: nothing has to be looked for.
+    all_to_first: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -91,16 +94,15 @@ impl<A, R> Table<A, R> {
         lookup: &Lookup<'_, H>,
         scratch: &mut Scratch,
     ) -> Result<Option<Place>, &'static str> {
-        let host = path::host_without_port(lookup.host);
         scratch.second = path::normalise(lookup.path, &mut scratch.path)?;
-        let place = self.search(&scratch.path, host, lookup, &mut scratch.caches);
+        let place = self.search(&scratch.path, lookup, &mut scratch.caches);
         if scratch.second != SecondReading::None {
             path::read_again(&scratch.path, scratch.second, &mut scratch.second_path)?;
             if scratch.second_path == scratch.path {
                 // What made for another reading was in a segment that `..` left again.
                 scratch.second = SecondReading::None;
             }
-            let other = self.search(&scratch.second_path, host, lookup, &mut scratch.caches);
+            let other = self.search(&scratch.second_path, lookup, &mut scratch.caches);
             let target =
                 |place: Option<Place>| place.map(|place| (place.api, place.found.map(|found| found.route)));
             if target(place) != target(other) {
@@ -121,17 +123,18 @@ impl<A, R> Table<A, R> {
     fn search<H: HeaderSource>(
         &self,
         path: &[u8],
-        host: &[u8],
         lookup: &Lookup<'_, H>,
         caches: &mut Caches,
     ) -> Option<Place> {
+        // Most rules say nothing of hosts.
+        let host = LazyCell::new(|| path::host_without_port(lookup.host));
         let (api, below) = self.bases.prefixes_of(path).find_map(|apis| {
             let api = apis[0] as usize;
-            Some((api, path::below(path, self.apis[api].base_path.as_bytes())?))
+            Some((api, path::below(path, self.apis[api].base_path.len())?))
         })?;
         let matches = |candidate: Candidate| {
             self.rule(api, candidate)
-                .is_none_or(|rule| rule.matches(below, host, lookup, caches))
+                .is_none_or(|rule| rule.matches(below, &host, lookup, caches))
         };
         Some(Place {
             api,
@@ -153,7 +156,7 @@ impl<A, R> Table<A, R> {
             ..
         } = scratch;
         let base = &self.apis[place.api].base_path;
-        let below = path::below(path, base.as_bytes()).expect("found below it");
+        let below = path::below(path, base.len()).expect("found below it");
         let rule = place.found.and_then(|found| self.rule(place.api, found));
         let captured = rule.map_or(Captured::NoGroups, |rule| rule.capture(below, caches, pieces));
         let start = match captured {
@@ -220,14 +223,21 @@ impl Routes {
                 candidates.push(Candidate { route, rule });
             }
         }
+        let all_to_first = candidates.first().is_some_and(|&Candidate { route, rule }| {
+            rule.is_none_or(|rule: usize| api.routes[route].rules[rule].matches_everything())
+        });
         Self {
             candidates,
             prefixes: PrefixIndex::new(entries),
+            all_to_first,
         }
     }
 
     /// The first candidate, in their order, that matches. Only those are asked whose literal beginning fits.
     fn first(&self, path: &[u8], mut matches: impl FnMut(Candidate) -> bool) -> Option<Candidate> {
+        if self.all_to_first {
+            return self.candidates.first().copied();
+        }
         let mut best = u32::MAX;
         for ranks in self.prefixes.prefixes_of(path) {
             let before = ranks.iter().take_while(|&&rank| rank < best);

@@ -2,12 +2,9 @@ use super::*;
 
 fn headers(lines: &[u8]) -> (Vec<u8>, Headers) {
     let head = lines.to_vec();
-    let mut storage = [httparse::EMPTY_HEADER; 64];
     let mut headers = Headers::default();
-    let Ok(httparse::Status::Complete((_, parsed))) = httparse::parse_headers(&head, &mut storage) else {
-        panic!("not header lines")
-    };
-    headers.fill(&head, parsed).unwrap();
+    crate::http1::tokens::header_lines(&head, 0, &mut headers, 64).unwrap();
+    headers.refuse_lookalikes().unwrap();
     (head, headers)
 }
 
