@@ -261,10 +261,7 @@ struct RequestHeaders<'r> {
 
 impl HeaderSource for RequestHeaders<'_> {
     fn any_value(&self, name: &str, matches: &mut dyn FnMut(&[u8]) -> bool) -> bool {
-        self.request.headers.lines.iter().any(|line| {
-            line.name.of(self.bytes).eq_ignore_ascii_case(name.as_bytes())
-                && matches(line.value.of(self.bytes))
-        })
+        self.request.headers.all(self.bytes, name).any(matches)
     }
 }
 

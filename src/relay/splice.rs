@@ -83,8 +83,9 @@ pub(super) async fn put(net: &Net, pipe: &mut Lent<'_>, to: &Writer<'_>, idle: u
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 to.deadline.set(net.clock.now() + idle);
                 if refused_in_vain {
-                    // Writable and yet refused: the kernel is short of memory for sockets.
-                    runtime::sleep(MEMORY_PAUSE).await;
+                    // Writable and yet refused: the kernel is short of memory for sockets. Boxed: rare, and a timer
+                    // would be the largest part of every body's future.
+                    Box::pin(runtime::sleep(MEMORY_PAUSE)).await;
                 }
                 refused_in_vain = true;
                 let ready = socket.writable().await;

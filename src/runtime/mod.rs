@@ -99,8 +99,7 @@ pub enum First<A, B> {
     Right(B),
 }
 
-/// Polls both, left first, until `decide` is content: it is asked each time one of them ends, and says
-/// whether the other is still wanted. The loser is dropped by the caller with the futures themselves.
+/// Polls both, left first, until one of them ends. The other is not dropped: it is the caller's, who may go on with it.
 pub async fn race<A: Future, B: Future>(
     mut left: Pin<&mut A>,
     mut right: Pin<&mut B>,
@@ -118,6 +117,7 @@ pub async fn race<A: Future, B: Future>(
 }
 
 /// Both, to their ends.
+#[cfg(test)]
 pub async fn join<A: Future, B: Future>(left: A, right: B) -> (A::Output, B::Output) {
     let mut left = std::pin::pin!(left);
     let mut right = std::pin::pin!(right);
