@@ -127,7 +127,9 @@ pub(super) fn header_lines(
         if headers.lines.len() == limit {
             return Err(HeadError::new(HeadErrorKind::TooLarge, "too many header lines"));
         }
-        headers.push(head, range(at, name_end), range(start, value_end));
+        // `Name: value`, as nearly all lines are written.
+        let canonical = start == name_end + 2 && head[name_end + 1] == b' ' && value_end == end;
+        headers.push(head, range(at, name_end), range(start, value_end), canonical);
         at = next;
     }
     if line_end(head, at)? == head.len() {
@@ -151,6 +153,11 @@ fn end_of_token(head: &[u8], at: usize) -> usize {
 /// The end of what may stand in a field value or a reason.
 #[inline]
 fn end_of_text(head: &[u8], at: usize) -> usize {
+    let at = words::skip_blocks(head, at, |block| {
+        block
+            .iter()
+            .fold(false, |any, &byte| any | (byte < 0x20) | (byte == 0x7f))
+    });
     words::find(
         head,
         at,

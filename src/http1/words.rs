@@ -33,6 +33,18 @@ pub(super) fn find(
     at
 }
 
+/// Where, from `at` on, the first 16 bytes begin of which `any` says that they may hold what is looked for, or fewer
+/// are left. `any` is a loop without exit over its block, which compilers turn into a few vector instructions.
+#[inline(always)]
+pub(super) fn skip_blocks(bytes: &[u8], mut at: usize, any: impl Fn(&[u8; 16]) -> bool) -> usize {
+    while let Some(block) = bytes.get(at..).and_then(<[u8]>::first_chunk)
+        && !any(block)
+    {
+        at += 16;
+    }
+    at
+}
+
 /// ASCII bytes below `bound`, which is at most 0x80.
 #[inline(always)]
 pub(super) fn below(word: u64, bound: u8) -> u64 {
@@ -111,6 +123,9 @@ mod tests {
                     }
                     let found = find(&bytes, from, |word| below(word, 0x20), |byte| byte == b'\n');
                     assert_eq!(found, at, "{length} {from} {at}");
+                    let any = |block: &[u8; 16]| block.contains(&b'\n');
+                    let skipped = skip_blocks(&bytes, from, any);
+                    assert!(skipped <= at && (at - skipped < 16), "{length} {from} {at}");
                 }
             }
         }
