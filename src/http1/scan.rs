@@ -2,7 +2,7 @@
 //! byte by byte costs as much in all as one that arrives whole.
 
 use super::parse::{HeadError, HeadErrorKind};
-use super::{Limits, is_tchar, words};
+use super::{Limits, blocks, is_tchar};
 
 /// Finds the empty line that ends a head, one per message and direction.
 ///
@@ -101,13 +101,10 @@ impl HeadScanner {
     fn lines(&mut self, window: &[u8]) -> Lines {
         let mut position = self.position;
         loop {
-            position = words::skip_blocks(window, position, |block| {
-                block.iter().fold(false, |any, &byte| any | (byte <= b'\r'))
-            });
-            let at = words::find(
+            let at = blocks::find(
                 window,
                 position,
-                |word| words::below(word, b'\r' + 1),
+                |block| blocks::below(block, b'\r' + 1),
                 |byte| matches!(byte, b'\r' | b'\n' | 0),
             );
             match (window.get(at), window.get(at + 1)) {
