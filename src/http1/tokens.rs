@@ -184,9 +184,11 @@ fn line_end(head: &[u8], at: usize) -> Result<usize, HeadError> {
 
 #[inline]
 fn version(head: &[u8], at: usize) -> Option<Version> {
-    match head.get(at..at + VERSION_LENGTH)? {
-        b"HTTP/1.1" => Some(Version::Http11),
-        b"HTTP/1.0" => Some(Version::Http10),
+    const HTTP_11: u64 = u64::from_ne_bytes(*b"HTTP/1.1");
+    const HTTP_10: u64 = u64::from_ne_bytes(*b"HTTP/1.0");
+    match u64::from_ne_bytes(*head.get(at..)?.first_chunk()?) {
+        HTTP_11 => Some(Version::Http11),
+        HTTP_10 => Some(Version::Http10),
         _ => None,
     }
 }
