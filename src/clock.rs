@@ -13,6 +13,12 @@ use std::{
 /// Milliseconds since the process first asked for a clock; monotonic, and comparable between shards.
 pub type Tick = u64;
 
+/// A time limit in ticks; one that is longer than anything lasts stays so.
+#[must_use]
+pub fn millis(duration: Duration) -> Tick {
+    u64::try_from(duration.as_millis()).unwrap_or(Tick::MAX / 2)
+}
+
 /// One shard's clock. Not `Sync`, and made on the thread that uses it.
 pub struct Clock {
     /// None: a clock set by hand, for tests and benches.

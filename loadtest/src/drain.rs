@@ -13,27 +13,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::Outcome;
-use crate::gateway::{Gateway, Kind, Selection};
+use crate::gateway::Gateway;
 use crate::http::{self, Client};
-use crate::stage::{Cpus, Stage};
+use crate::stage::{Running, Stage};
 use crate::sys::Signal;
+use crate::{Bench, Outcome};
 
 #[derive(Debug, clap::Args)]
 pub struct Options {
-    /// Gateways to drain, one after the other
-    #[arg(
-        long,
-        value_enum,
-        value_delimiter = ',',
-        value_name = "LIST",
-        default_value = "ringway"
-    )]
-    gateways: Vec<Kind>,
-
-    #[command(flatten)]
-    selection: Selection,
-
     /// Clients, each with one connection at a time
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=1000))]
     connections: u32,
@@ -47,7 +34,7 @@ pub struct Options {
     signal: Option<Signal>,
 
     #[command(flatten)]
-    cpus: Cpus,
+    bench: Bench,
 }
 
 /// What one client, and then all together, saw.
@@ -62,11 +49,12 @@ struct Tally {
 }
 
 pub fn run(options: &Options) -> Outcome<()> {
-    let gateways = options.selection.gateways(&options.gateways)?;
-    let stage = Stage::set(options.cpus, BODY_BYTES)?;
+    let (scenario, gateways) = options.bench.plain()?;
+    let mut stage = Stage::set(options.bench.cpus)?;
     let mut failed = Vec::new();
     for gateway in &gateways {
-        if !drain(&stage, gateway, options)? {
+        let running = stage.start(gateway, &scenario, &scenario.plan)?;
+        if !drain(running, options)? {
             failed.push(gateway.name());
         }
     }
@@ -78,10 +66,10 @@ pub fn run(options: &Options) -> Outcome<()> {
 }
 
 /// Prints what happened; true when nothing was lost and the gateway ended well.
-fn drain(stage: &Stage, gateway: &Gateway, options: &Options) -> Outcome<bool> {
+fn drain(mut running: Running, options: &Options) -> Outcome<bool> {
+    let gateway = &running.gateway;
     let graceful = options.signal.or_else(|| gateway.graceful_signal());
     let signal = graceful.ok_or_else(|| format!("{gateway} has no graceful end"))?;
-    let mut running = stage.start(gateway)?;
     let asked = Arc::new(AtomicBool::new(false));
     let give_up = Arc::new(AtomicBool::new(false));
     let clients: Vec<_> = (0..options.connections)
@@ -105,7 +93,7 @@ fn drain(stage: &Stage, gateway: &Gateway, options: &Options) -> Outcome<bool> {
     for client in clients {
         all.add(client.join().map_err(|_| "a client panicked")?);
     }
-    all.print(gateway, signal);
+    all.print(&running.gateway, signal);
     let ended_well = match status {
         Some(status) => {
             println!("  ended after {:.2} s: {status}", took.as_secs_f64());
@@ -122,7 +110,7 @@ fn drain(stage: &Stage, gateway: &Gateway, options: &Options) -> Outcome<bool> {
 }
 
 fn client(address: SocketAddr, pause: Duration, asked: &AtomicBool, give_up: &AtomicBool) -> Tally {
-    let request = http::request("GET", address, b"");
+    let request = http::request("GET", "/", address, b"");
     let mut tally = Tally::default();
     while !give_up.load(Ordering::SeqCst) {
         // `asked` is set before the signal is sent: a listener the signal closed is never refused unexpectedly.
@@ -222,7 +210,6 @@ impl Tally {
     }
 }
 
-const BODY_BYTES: usize = 13;
 const PAUSE: Duration = Duration::from_millis(20);
 const AFTER_FAILURE: Duration = Duration::from_millis(20);
 

@@ -6,9 +6,11 @@ use std::{fmt, io};
 use monoio::{IoUringDriver, LegacyDriver, RuntimeBuilder};
 
 /// Which kernel interface a gateway on monoio uses.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize, serde::Serialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
 pub enum Driver {
     #[value(name = "io_uring")]
+    #[serde(rename = "io_uring")]
     IoUring,
     Epoll,
 }

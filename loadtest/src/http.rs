@@ -3,13 +3,24 @@
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
 use memchr::memmem;
 
 pub struct Client {
-    stream: TcpStream,
+    transport: Transport,
     received: Vec<u8>,
+}
+
+enum Transport {
+    Plain(TcpStream),
+    /// `openssl s_client`, which nobody measures: it only has to carry a few requests that are compared.
+    Tls {
+        child: Child,
+        input: ChildStdin,
+        output: ChildStdout,
+    },
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -27,7 +38,24 @@ impl Client {
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_write_timeout(Some(PATIENCE))?;
         Ok(Self {
-            stream,
+            transport: Transport::Plain(stream),
+            received: Vec::new(),
+        })
+    }
+
+    /// Over TLS, whatever the certificate.
+    pub fn connect_tls(address: SocketAddr) -> io::Result<Self> {
+        let mut child = Command::new("openssl")
+            .args(["s_client", "-quiet", "-connect", &address.to_string()])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()?;
+        let (Some(input), Some(output)) = (child.stdin.take(), child.stdout.take()) else {
+            return Err(invalid("a pipe that was asked for is not there"));
+        };
+        Ok(Self {
+            transport: Transport::Tls { child, input, output },
             received: Vec::new(),
         })
     }
@@ -35,7 +63,10 @@ impl Client {
     /// Sends one request and reads its whole answer. Any error, and any byte too few or too many, is an error; the
     /// connection is then of no more use.
     pub fn exchange(&mut self, request: &[u8]) -> io::Result<Answer> {
-        self.stream.write_all(request)?;
+        match &mut self.transport {
+            Transport::Plain(stream) => stream.write_all(request)?,
+            Transport::Tls { input, .. } => input.write_all(request)?,
+        }
         self.received.clear();
         let head = loop {
             if let Some(end) = memmem::find(&self.received, b"\r\n\r\n") {
@@ -58,8 +89,12 @@ impl Client {
     }
 
     fn receive(&mut self) -> io::Result<()> {
-        let mut buffer = [0; 16 * 1024];
-        match self.stream.read(&mut buffer)? {
+        let mut buffer = [0; 64 * 1024];
+        let read = match &mut self.transport {
+            Transport::Plain(stream) => stream.read(&mut buffer)?,
+            Transport::Tls { output, .. } => output.read(&mut buffer)?,
+        };
+        match read {
             0 if self.received.is_empty() => {
                 Err(ended("the connection was closed before a byte of the answer"))
             }
@@ -72,9 +107,18 @@ impl Client {
     }
 }
 
-/// A request for `/`, with a body when `body` has bytes.
-pub fn request(method: &str, host: SocketAddr, body: &[u8]) -> Vec<u8> {
-    let mut bytes = format!("{method} / HTTP/1.1\r\nHost: {host}\r\n").into_bytes();
+impl Drop for Transport {
+    fn drop(&mut self) {
+        if let Transport::Tls { child, .. } = self {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+/// A request for `target`, with a body when `body` has bytes.
+pub fn request(method: &str, target: &str, host: SocketAddr, body: &[u8]) -> Vec<u8> {
+    let mut bytes = format!("{method} {target} HTTP/1.1\r\nHost: {host}\r\n").into_bytes();
     if !body.is_empty() {
         bytes.extend(format!("Content-Length: {}\r\n", body.len()).into_bytes());
     }
@@ -83,15 +127,17 @@ pub fn request(method: &str, host: SocketAddr, body: &[u8]) -> Vec<u8> {
     bytes
 }
 
-struct Head {
+/// What matters of an answer's head.
+pub struct Head {
     bytes: usize,
-    status: u16,
-    content_length: usize,
-    close: bool,
+    pub status: u16,
+    pub content_length: usize,
+    pub close: bool,
 }
 
 impl Head {
-    fn parse(head: &[u8]) -> io::Result<Self> {
+    /// `head` ends with the empty line.
+    pub fn parse(head: &[u8]) -> io::Result<Self> {
         let text = std::str::from_utf8(head).map_err(|_| invalid("a head that is not text"))?;
         let mut lines = text.split("\r\n");
         let status_line = lines.next().unwrap_or_default();
@@ -144,8 +190,8 @@ mod tests {
             let _ = stream.read(&mut request).expect("it asks");
             stream.write_all(answer).expect("it listens");
         });
-        let result =
-            Client::connect(address).and_then(|mut client| client.exchange(&request("GET", address, b"")));
+        let result = Client::connect(address)
+            .and_then(|mut client| client.exchange(&request("GET", "/", address, b"")));
         server.join().expect("the server ends well");
         result
     }

@@ -3,25 +3,24 @@
 use std::fs;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 pub struct Machine {
     /// UTC, RFC 3339.
     pub taken: String,
     pub cpu_model: String,
     pub cpus: usize,
     pub kernel: String,
+    /// Of Ringway's sources, where they are known.
+    pub commit: Option<String>,
 }
 
 impl Machine {
-    pub fn here() -> Self {
-        let seconds = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .map_or(0, |since| since.as_secs());
+    pub fn here(commit: Option<String>) -> Self {
         let cpus = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
         Self {
-            taken: utc(seconds),
+            taken: now(),
             cpu_model: cpu_model(&cpus),
             // Not what this thread may use: it is pinned by now.
             cpus: cpus.lines().filter(|line| line.starts_with("processor")).count(),
@@ -29,6 +28,22 @@ impl Machine {
                 .unwrap_or_default()
                 .trim()
                 .to_owned(),
+            commit,
+        }
+    }
+
+    /// The same machine, later.
+    pub fn now(&self) -> Self {
+        // The day is the run's: its results lie in one folder also when it lasts past midnight.
+        let time = now();
+        let taken = if time[..10] == self.taken[..10] {
+            time
+        } else {
+            self.taken.clone()
+        };
+        Self {
+            taken,
+            ..self.clone()
         }
     }
 
@@ -41,6 +56,11 @@ impl Machine {
             .collect();
         format!("{}-{}", &self.taken[..10], words.join("-"))
     }
+}
+
+fn now() -> String {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    utc(since.map_or(0, |since| since.as_secs()))
 }
 
 /// x86 names its model; ARM kernels name only the architecture's parts.
@@ -90,6 +110,7 @@ mod tests {
             cpu_model: cpu_model("processor\t: 0\nmodel name\t: Some(R) CPU @ 2.5GHz\n"),
             cpus: 2,
             kernel: "6.1".into(),
+            commit: None,
         };
         assert_eq!(machine.folder(), "1970-01-01-some-r-cpu-2-5ghz");
         assert_eq!(cpu_model("processor : 0\n"), std::env::consts::ARCH);

@@ -17,15 +17,16 @@ pub struct Process {
 }
 
 impl Process {
-    /// Starts `command` on `cpu` alone, with stdout and stderr into the file `log`.
-    pub fn start(name: &str, mut command: Command, cpu: usize, log: &Path) -> Outcome<Self> {
-        let output = File::create(log)?;
+    /// Starts `command` on `cpus` alone, with stdout and stderr into the file `log`.
+    pub fn start(name: &str, mut command: Command, cpus: &[usize], log: &Path) -> Outcome<Self> {
+        File::create(log)?;
+        // To append, so that it may be emptied meanwhile.
+        let output = File::options().append(true).open(log)?;
         command
             .stdin(Stdio::null())
             .stdout(output.try_clone()?)
             .stderr(output);
-        sys::bind_to_us(&mut command, cpu)?;
-        let child = command.spawn().map_err(|error| {
+        let child = sys::spawn(&mut command, cpus).map_err(|error| {
             format!(
                 "{name}: cannot start {}: {error}",
                 command.get_program().display()
@@ -50,6 +51,20 @@ impl Process {
         }
     }
 
+    /// What it wrote so far.
+    pub fn output(&self) -> String {
+        String::from_utf8_lossy(&fs::read(&self.log).unwrap_or_default()).into_owned()
+    }
+
+    /// Forgets what it wrote where that is much: some log each request to standard output.
+    pub fn trim_log(&self) -> io::Result<()> {
+        let log = File::options().write(true).open(&self.log)?;
+        if log.metadata()?.len() > LOG_BYTES_MAX {
+            log.set_len(0)?;
+        }
+        Ok(())
+    }
+
     pub fn signal(&self, signal: Signal) -> io::Result<()> {
         sys::signal(self.child.id(), signal)
     }
@@ -67,8 +82,7 @@ impl Process {
 
     /// The end of what it wrote, ready to be appended to a message.
     pub fn last_words(&self) -> String {
-        let text = fs::read(&self.log).unwrap_or_default();
-        let text = String::from_utf8_lossy(&text);
+        let text = self.output();
         let lines: Vec<&str> = text.lines().collect();
         let end = &lines[lines.len().saturating_sub(LAST_WORDS_LINES)..];
         if end.is_empty() {
@@ -95,6 +109,7 @@ impl Drop for Process {
     }
 }
 
+const LOG_BYTES_MAX: u64 = 1 << 20;
 const POLL: Duration = Duration::from_millis(5);
 const PATIENCE: Duration = Duration::from_secs(3);
 const LAST_WORDS_LINES: usize = 12;
@@ -115,7 +130,7 @@ mod tests {
         let folder = Scratch::new().expect("a folder");
         let cpu = sys::allowed_cpus().expect("a mask")[0];
         let log = folder.path("log");
-        let mut process = Process::start("shell", shell("echo no such option >&2; exit 3"), cpu, &log)
+        let mut process = Process::start("shell", shell("echo no such option >&2; exit 3"), &[cpu], &log)
             .expect("sh is there");
         process
             .wait_until(Instant::now() + Duration::from_secs(10))
@@ -135,7 +150,7 @@ mod tests {
         let process = Process::start(
             "deaf",
             shell("trap '' TERM; echo ready; while :; do sleep 1; done"),
-            cpu,
+            &[cpu],
             &log,
         )
         .expect("sh is there");

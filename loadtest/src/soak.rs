@@ -1,25 +1,11 @@
 //! `soak`: a minute of load in which not one request may fail, and memory before and after.
 
-use crate::Outcome;
-use crate::gateway::{Kind, Selection};
-use crate::stage::{Cpus, Stage};
-use crate::usage;
+use crate::load::Requests;
+use crate::stage::Stage;
+use crate::{Bench, Outcome, usage};
 
 #[derive(Debug, clap::Args)]
 pub struct Options {
-    /// Gateways to load, one after the other
-    #[arg(
-        long,
-        value_enum,
-        value_delimiter = ',',
-        value_name = "LIST",
-        default_value = "ringway"
-    )]
-    gateways: Vec<Kind>,
-
-    #[command(flatten)]
-    selection: Selection,
-
     /// Seconds of load
     #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..=86_400))]
     seconds: u32,
@@ -29,23 +15,26 @@ pub struct Options {
     connections: u32,
 
     #[command(flatten)]
-    cpus: Cpus,
+    bench: Bench,
 }
 
 /// Prints a line a gateway; the first that errs ends the run.
 pub fn run(options: &Options) -> Outcome<()> {
-    let gateways = options.selection.gateways(&options.gateways)?;
-    let stage = Stage::set(options.cpus, BODY_BYTES)?;
+    let Options {
+        seconds,
+        connections,
+        bench,
+    } = options;
+    let (scenario, gateways) = bench.plain()?;
+    let requests = Requests::of(&scenario.plan);
+    let mut stage = Stage::set(bench.cpus)?;
     for gateway in &gateways {
-        let mut running = stage.start(gateway)?;
+        let mut running = stage.start(gateway, &scenario, &scenario.plan)?;
         // Memory is compared between two moments of the same kind: after load.
-        stage.load(&mut running, options.connections, WARM_UP_SECONDS)?;
+        stage.load(&mut running, &requests, *connections, 1, WARM_UP_SECONDS)?;
         let before = usage::memory(running.process.id())?;
-        eprintln!(
-            "{gateway}: {} connections for {} s",
-            options.connections, options.seconds
-        );
-        let served = stage.load(&mut running, options.connections, options.seconds)?;
+        eprintln!("{gateway}: {connections} connections for {seconds} s");
+        let served = stage.load(&mut running, &requests, *connections, 1, *seconds)?;
         let after = usage::memory(running.process.id())?;
         stage.check(&running)?;
         println!(
@@ -60,5 +49,4 @@ pub fn run(options: &Options) -> Outcome<()> {
     Ok(())
 }
 
-const BODY_BYTES: usize = 13;
 const WARM_UP_SECONDS: u32 = 1;

@@ -5,12 +5,13 @@ use std::{fs, io};
 
 use crate::sys;
 
-/// Processor time in seconds, by where it was spent. The kernel knows the sum to the nanosecond and shares it out by
-/// sampling at each tick, so the sum is exact and the two parts are estimates (1 % after a few seconds under load).
+/// Processor time in seconds, by where it was spent. The sum is exact to the nanosecond; the kernel shares it out by
+/// sampling at each tick, so the two parts are estimates (1 % after a few seconds under load).
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct CpuTime {
     pub user: f64,
     pub system: f64,
+    exact: f64,
 }
 
 /// Resident memory in bytes. `proportional` shares pages mapped by several processes out among them; `resident` counts
@@ -26,10 +27,19 @@ impl CpuTime {
         self.user + self.system
     }
 
+    /// What was used between two readings: the exact sum, shared out in the proportion of the ticks.
     pub fn since(self, earlier: Self) -> Self {
+        let (user, system, exact) = (
+            self.user - earlier.user,
+            self.system - earlier.system,
+            self.exact - earlier.exact,
+        );
+        let ticks = user + system;
+        let scale = if ticks > 0.0 { exact / ticks } else { 0.0 };
         Self {
-            user: self.user - earlier.user,
-            system: self.system - earlier.system,
+            user: user * scale,
+            system: if ticks > 0.0 { system * scale } else { exact },
+            exact,
         }
     }
 }
@@ -41,12 +51,64 @@ pub fn cpu_time(root: u32) -> io::Result<CpuTime> {
     let mut total = CpuTime::default();
     for id in tree(root)? {
         // One that ended since the listing is in its parent's figure for those waited for.
-        let Ok(text) = fs::read_to_string(format!("/proc/{id}/stat")) else {
+        let (Ok(text), Ok(exact)) = (
+            fs::read_to_string(format!("/proc/{id}/stat")),
+            sys::process_time(id),
+        ) else {
             continue;
         };
         let stat = Stat::parse(&text).ok_or_else(|| unreadable("/proc/PID/stat"))?;
-        total.user += stat.user_ticks as f64 / second;
-        total.system += stat.system_ticks as f64 / second;
+        total.user += (stat.user_ticks + stat.children_user_ticks) as f64 / second;
+        total.system += (stat.system_ticks + stat.children_system_ticks) as f64 / second;
+        total.exact += exact + (stat.children_user_ticks + stat.children_system_ticks) as f64 / second;
+    }
+    Ok(total)
+}
+
+/// Time of each thread of `root` and its descendants, in seconds, by thread id.
+pub fn thread_times(root: u32) -> io::Result<HashMap<u32, f64>> {
+    let mut times = HashMap::new();
+    for id in tree(root)? {
+        let Ok(tasks) = fs::read_dir(format!("/proc/{id}/task")) else {
+            continue;
+        };
+        for task in tasks {
+            let task = task?.file_name();
+            let Some(thread) = task.to_str().and_then(|name| name.parse::<u32>().ok()) else {
+                continue;
+            };
+            // The first field is the time on a CPU in nanoseconds (Documentation/scheduler/sched-stats).
+            let Ok(text) = fs::read_to_string(format!("/proc/{id}/task/{thread}/schedstat")) else {
+                continue;
+            };
+            let nanoseconds = text
+                .split_ascii_whitespace()
+                .next()
+                .and_then(|field| field.parse::<f64>().ok());
+            times.insert(thread, nanoseconds.ok_or_else(|| unreadable("schedstat"))? / 1e9);
+        }
+    }
+    Ok(times)
+}
+
+/// Has the kernel forget the highest resident size of `root` and its descendants, so that the next is of this moment on.
+pub fn reset_peak(root: u32) -> io::Result<()> {
+    for id in tree(root)? {
+        // proc_pid_clear_refs(5), since Linux 4.0.
+        fs::write(format!("/proc/{id}/clear_refs"), "5")?;
+    }
+    Ok(())
+}
+
+/// Highest resident size in bytes, each process's own added up.
+pub fn peak_resident(root: u32) -> io::Result<u64> {
+    let mut total = 0;
+    for id in tree(root)? {
+        let Ok(text) = fs::read_to_string(format!("/proc/{id}/status")) else {
+            continue;
+        };
+        // One that ends just now has no memory any more.
+        total += kibibytes(&text, "VmHWM:").unwrap_or(0);
     }
     Ok(total)
 }
@@ -56,13 +118,7 @@ pub fn memory(root: u32) -> io::Result<Memory> {
     let mut total = Memory::default();
     for id in tree(root)? {
         let text = fs::read_to_string(format!("/proc/{id}/smaps_rollup"))?;
-        let bytes = |name: &str| {
-            let line = text.lines().find_map(|line| line.strip_prefix(name));
-            let kibibytes = line.and_then(|rest| rest.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok());
-            kibibytes
-                .map(|kibibytes| kibibytes * 1024)
-                .ok_or_else(|| unreadable("smaps_rollup"))
-        };
+        let bytes = |name: &str| kibibytes(&text, name).ok_or_else(|| unreadable("smaps_rollup"));
         total.resident += bytes("Rss:")?;
         total.proportional += bytes("Pss:")?;
     }
@@ -104,12 +160,14 @@ pub fn tree(root: u32) -> io::Result<Vec<u32>> {
     Ok(found)
 }
 
-/// The fields of `/proc/PID/stat` that matter; the times include children that were waited for.
+/// The fields of `/proc/PID/stat` that matter. Children are those that ended and were waited for.
 #[derive(Debug, PartialEq, Eq)]
 struct Stat {
     parent: u32,
     user_ticks: u64,
     system_ticks: u64,
+    children_user_ticks: u64,
+    children_system_ticks: u64,
 }
 
 impl Stat {
@@ -120,8 +178,10 @@ impl Stat {
         let field = |number: usize| fields.get(number - 3)?.parse::<u64>().ok();
         Some(Self {
             parent: u32::try_from(field(4)?).ok()?,
-            user_ticks: field(14)? + field(16)?,
-            system_ticks: field(15)? + field(17)?,
+            user_ticks: field(14)?,
+            system_ticks: field(15)?,
+            children_user_ticks: field(16)?,
+            children_system_ticks: field(17)?,
         })
     }
 }
@@ -145,6 +205,13 @@ fn busy_ticks(text: &str, cpu: usize) -> Option<u64> {
     )
 }
 
+/// The bytes of a line `name  1234 kB`.
+fn kibibytes(text: &str, name: &str) -> Option<u64> {
+    let line = text.lines().find_map(|line| line.strip_prefix(name))?;
+    let kibibytes = line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok()?;
+    Some(kibibytes * 1024)
+}
+
 fn unreadable(what: &str) -> io::Error {
     io::Error::new(
         io::ErrorKind::InvalidData,
@@ -163,11 +230,22 @@ mod tests {
             Stat::parse(text),
             Some(Stat {
                 parent: 7,
-                user_ticks: 24,
-                system_ticks: 26
+                user_ticks: 11,
+                system_ticks: 12,
+                children_user_ticks: 13,
+                children_system_ticks: 14,
             })
         );
         assert_eq!(Stat::parse("42 (a) S 7"), None);
+    }
+
+    #[test]
+    fn the_exact_sum_is_shared_out_as_the_ticks_are() {
+        let reading = |user, system, exact| CpuTime { user, system, exact };
+        let spent = reading(1.03, 2.03, 3.064).since(reading(1.0, 2.0, 3.0));
+        assert!((spent.sum() - 0.064).abs() < 1e-9 && (spent.user - spent.system).abs() < 1e-9);
+        let short = reading(1.0, 2.0, 3.004).since(reading(1.0, 2.0, 3.0));
+        assert!((short.sum() - 0.004).abs() < 1e-9, "less than a tick is not lost");
     }
 
     #[test]
@@ -195,7 +273,13 @@ mod tests {
             .expect("it speaks");
         let ids = tree(child.id()).expect("/proc can be read");
         assert_eq!(ids.len(), 2, "the shell and its sleep");
-        assert!(cpu_time(child.id()).expect("it runs").sum() > 0.0);
+        let spent = cpu_time(child.id()).expect("it runs");
+        assert!(spent.since(CpuTime::default()).sum() > 0.0);
+        let threads = thread_times(child.id()).expect("it runs");
+        assert_eq!(threads.len(), 2, "one each");
+        assert!(threads[&child.id()] > 0.0);
+        reset_peak(child.id()).expect("it is ours");
+        assert!(peak_resident(child.id()).expect("it runs") > 0);
         let memory = memory(child.id()).expect("it runs");
         assert!(memory.resident >= memory.proportional && memory.proportional > 0);
         for &id in ids.iter().rev() {

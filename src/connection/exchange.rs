@@ -1,8 +1,9 @@
 //! One request and its answer. Reads like the line in the crate's head; every exchange, good or bad, leaves
 //! through `finish`, which answers what still needs an answer and writes the record.
 
-use super::{After, Connection, forward, millis};
+use super::{After, Connection, forward};
 use crate::{
+    clock::millis,
     fault::{Fault, Kind, Phase},
     http1::{self, Framing, HeadError, HeadErrorKind, Method, RequestHead, Scan, Version},
     net::{Buffer, Wire},
@@ -15,7 +16,7 @@ use crate::{
     },
     upstream::HostAddress,
 };
-use std::{cell::Cell, net::SocketAddr, rc::Rc};
+use std::{cell::Cell, io, net::SocketAddr, rc::Rc};
 
 /// What the record will say, gathered on the way. Cells, because the two directions of a body run at once.
 #[derive(Default)]
@@ -70,7 +71,8 @@ async fn serve<'l>(
     let request = &mut scratch.request;
     let bytes = head.filled();
     if request.method_kind == Method::Options && (request.asterisk_form || request.max_forwards == Some(0)) {
-        return options(connection, request, facts).await;
+        let futures = connection.shard.net.futures.clone();
+        return futures.hold(options(connection, request, facts)).await;
     }
     #[cfg(test)]
     assert_ne!(request.target.of(bytes), super::tests::PANICS, "on purpose");
@@ -114,7 +116,18 @@ async fn read_head(
                 "the request head is too large",
             ));
         }
-        match reader.fill(&net.buffers, false).await {
+        // The first bytes are why we are here; only a head that comes in pieces is waited for.
+        let result = if reader.buffered().is_empty() {
+            reader.fill_ready(&net.buffers).await
+        } else {
+            reader.fill(&net.buffers, false).await
+        };
+        match result {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                if reader.readable().await.is_err() {
+                    return Ok(false);
+                }
+            }
             Ok(0) | Err(_) => {
                 let partial = !reader.buffered().is_empty();
                 reader.release(&net.buffers);
@@ -293,7 +306,11 @@ async fn finish(
     let (after, fault) = match outcome {
         Ok(after) => (after, None),
         Err(fault) => (
-            answer(connection, &shard, scratch, facts, &fault).await,
+            shard
+                .net
+                .futures
+                .hold(answer(connection, &shard, scratch, facts, &fault))
+                .await,
             Some(fault),
         ),
     };
@@ -364,8 +381,7 @@ async fn answer(
 const REPLY_MS: u64 = 10_000;
 
 pub(super) async fn send(shard: &Shard, wire: &mut Wire, out: Buffer) -> bool {
-    wire.deadline.set(shard.net.clock.now() + REPLY_MS);
-    let (result, out) = wire.writer().write_all(out).await;
+    let (result, out) = wire.writer().write_all(&shard.net, REPLY_MS, out).await;
     shard.net.buffers.give(out);
     result.is_ok()
 }

@@ -4,12 +4,12 @@
 use super::{
     After, Connection,
     exchange::{Facts, socket_address},
-    millis,
     respond::{self, Client, Responded},
 };
 use crate::{
+    clock::millis,
     fault::{Fault, Kind, Phase, Retry, Side},
-    http1::{BodyDecoder, Framing, Method, RequestHead, ResponseHead, Version, encode},
+    http1::{BodyDecoder, Framing, Known, Method, RequestHead, ResponseHead, Version, encode},
     net::Buffer,
     relay::{self, Broken, Output, Transfer},
     reply, route,
@@ -38,7 +38,9 @@ pub(super) async fn forward(
     facts.cluster.set(Some(destination.cluster));
     let cluster = &live.clusters[destination.cluster];
     write_target(scratch, &destination.destination_path, bytes);
-    write_request_id(&shard, &mut scratch.request_id);
+    if !scratch.request.headers.has(Known::XRequestId) {
+        write_request_id(&shard, &mut scratch.request_id);
+    }
     facts.upstream_started.set(shard.net.clock.micros());
 
     let hash = hash(cluster, connection, &scratch.request, bytes);
@@ -49,10 +51,16 @@ pub(super) async fn forward(
         attempt += 1;
         // A second try never takes another pooled connection: that may have died of the same cause.
         let fresh = attempt > 1;
-        let fault = match cluster
-            .check_out(&shard.net, shard.random(), hash, &mut tried, fresh)
-            .await
-        {
+        let host = cluster.choose(shard.random(), hash, &tried);
+        let lease = match host.map(|host| if fresh { Err(host) } else { host.reuse(&shard.net) }) {
+            Ok(Ok(lease)) => Ok(lease),
+            Ok(Err(host)) => {
+                let connecting = host.connect(&shard.net, cluster.spec.timeouts.connect, &mut tried);
+                shard.net.futures.hold(connecting).await
+            }
+            Err(unavailable) => Err(unavailable),
+        };
+        let fault = match lease {
             Ok(lease) => {
                 let counters = &shard.counters;
                 if lease.reused {
@@ -132,11 +140,10 @@ async fn attempt_once(
         idle: cluster.spec.timeouts.stream_idle,
     };
     let timeouts = &cluster.spec.timeouts;
-    let stream_idle = millis(timeouts.stream_idle);
-    lease.wire.deadline.set(net.clock.now() + stream_idle);
 
     let outcome = if facts.request_read.get() {
-        let written = lease.wire.writer().write_all(out).await;
+        let idle = millis(timeouts.stream_idle);
+        let written = lease.wire.writer().write_all(net, idle, out).await;
         net.buffers.give(written.1);
         if let Err(failed) = written.0 {
             return Err(send_fault(&lease, failed.written));
@@ -147,13 +154,23 @@ async fn attempt_once(
             .set_read(net.clock.now() + millis(timeouts.response));
         let (mut from, _) = lease.wire.split();
         let (_, mut to) = connection.wire.split();
-        respond::respond(&client, &mut from, &mut to, response, lease.reused, limits).await
+        respond::respond(
+            &client,
+            &mut lease.watch,
+            &mut from,
+            &mut to,
+            response,
+            lease.reused,
+            limits,
+        )
+        .await
     } else {
         if request.expect_continue && request.version == Version::Http11 && !connection.wire.has_unread() {
             // Ours to say: whatever could refuse this request on its head alone has had its chance.
             let mut go_on = net.buffers.small();
             go_on.vector().extend_from_slice(reply::CONTINUE);
-            if !super::exchange::send(&shard, &mut connection.wire, go_on).await {
+            let sending = super::exchange::send(&shard, &mut connection.wire, go_on);
+            if !net.futures.hold(sending).await {
                 return Err(Fault::client(
                     Kind::Closed,
                     Phase::RequestSend,
@@ -161,7 +178,7 @@ async fn attempt_once(
                 ));
             }
         }
-        both_ways(
+        let transfer = both_ways(
             connection,
             &mut lease,
             &client,
@@ -170,15 +187,17 @@ async fn attempt_once(
             out,
             limits,
             timeouts,
-        )
-        .await
+        );
+        net.futures.hold(transfer).await
     };
     let responded = outcome?;
     if responded.upgraded {
-        return tunnel(connection, lease, facts, limits.tunnel_idle).await;
+        let tunnel = tunnel(connection, lease, facts, limits.tunnel_idle);
+        return net.futures.hold(tunnel).await;
     }
     if responded.reusable && facts.request_read.get() {
-        lease.give_back(net);
+        let bodiless = client.head || matches!(response.status, 204 | 304);
+        lease.give_back(net, bodiless);
     }
     Ok(
         if responded.keep_alive && facts.request_read.get() && connection.wire.is_sound() {
@@ -208,7 +227,8 @@ async fn both_ways(
     let facts = client.facts;
     let reused = lease.reused;
     let (mut client_reader, mut client_writer) = connection.wire.split();
-    let (mut origin_reader, mut origin_writer) = lease.wire.split();
+    let Lease { watch, wire, .. } = lease;
+    let (mut origin_reader, mut origin_writer) = wire.split();
     let origin_deadline = origin_reader.deadline;
 
     let begun = Cell::new(false);
@@ -247,6 +267,7 @@ async fn both_ways(
     };
     let download = respond::respond(
         client,
+        watch,
         &mut origin_reader,
         &mut client_writer,
         response,
@@ -405,14 +426,25 @@ fn write_target(scratch: &mut Scratch, destination_path: &str, bytes: &[u8]) {
 }
 
 fn write_request_id(shard: &Shard, out: &mut [u8; 32]) {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let (mut high, mut low) = (shard.random(), shard.random());
-    for index in 0..16 {
-        out[index] = DIGITS[(high & 15) as usize];
-        out[index + 16] = DIGITS[(low & 15) as usize];
-        high >>= 4;
-        low >>= 4;
+    for half in out.chunks_exact_mut(16) {
+        half.copy_from_slice(&hexadecimal(shard.random()));
     }
+}
+
+/// Sixteen digits, eight nibbles at a time: spread to a byte each, then 10 to 15 moved up to the letters.
+fn hexadecimal(number: u64) -> [u8; 16] {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    let digits = |half: u64| {
+        let mut nibbles = (half | half << 16) & 0x0000_ffff_0000_ffff;
+        nibbles = (nibbles | nibbles << 8) & 0x00ff_00ff_00ff_00ff;
+        nibbles = (nibbles | nibbles << 4) & 0x0f0f_0f0f_0f0f_0f0f;
+        let letters = ((nibbles + ONES * 6) >> 4) & ONES;
+        (nibbles + ONES * u64::from(b'0') + letters * u64::from(b'a' - b'0' - 10)).to_be_bytes()
+    };
+    let mut text = [0; 16];
+    text[..8].copy_from_slice(&digits(number >> 32));
+    text[8..].copy_from_slice(&digits(number & 0xffff_ffff));
+    text
 }
 
 /// What a consistent choice is made by; 0 where the choice does not ask.
@@ -422,5 +454,15 @@ fn hash(cluster: &Cluster, connection: &Connection, request: &RequestHead, bytes
         Some(HashOn::ClientAddress) => balance::hash(connection.client_text.as_bytes()),
         // A request without the header goes where all such requests go.
         Some(HashOn::Header(name)) => balance::hash(request.headers.get(bytes, name).unwrap_or_default()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn digits_are_those_of_the_standard_library() {
+        for number in [0, 1, 0x0123_4567_89ab_cdef, u64::MAX, 0xf0e1_d2c3_b4a5_9687] {
+            assert_eq!(super::hexadecimal(number), format!("{number:016x}").as_bytes());
+        }
     }
 }

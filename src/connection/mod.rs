@@ -6,13 +6,14 @@ mod linger;
 mod respond;
 
 use crate::{
+    clock::millis,
     http1::HeadScanner,
     listener::Permit,
     net::{self, Accepted, Wire},
     runtime,
     shard::Shard,
 };
-use std::{io::Write, net::SocketAddr, rc::Rc, time::Duration};
+use std::{io::Write, net::SocketAddr, rc::Rc};
 
 /// A connection that waits costs this future and little else (a test bounds it): no buffer, no head, and the
 /// exchange itself lives in the shard's slab.
@@ -76,7 +77,7 @@ async fn serve(shard: Rc<Shard>, accepted: Accepted, listener: usize) {
         return;
     };
     let client_text = AddressText::new(accepted.client);
-    let exchanges = shard.exchanges.clone();
+    let futures = shard.net.futures.clone();
     let mut connection = Connection {
         shard,
         wire,
@@ -91,7 +92,7 @@ async fn serve(shard: Rc<Shard>, accepted: Accepted, listener: usize) {
             return;
         }
         first = false;
-        match exchanges.hold(exchange::run(&mut connection)).await {
+        match futures.hold(exchange::run(&mut connection)).await {
             After::KeepAlive => {}
             After::Close => return,
             // Boxed: rare, and it would be the largest part of what a waiting connection holds.
@@ -118,10 +119,6 @@ impl Connection {
         self.shard.net.clock.refresh();
         ready
     }
-}
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX / 2)
 }
 
 /// An IP address as text, in place: the longest IPv6 form is 45 bytes.

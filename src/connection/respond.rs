@@ -1,14 +1,15 @@
 //! The origin's answer, to the client.
 
-use super::{exchange::Facts, millis};
+use super::exchange::Facts;
 use crate::{
+    clock::millis,
     fault::{Fault, Kind, Phase, Retry, Side},
     http1::{BodyDecoder, Framing, HeadScanner, ResponseHead, Scan, Version, encode, upgrade_agrees},
-    net::{Reader, Writer},
+    net::{Buffer, Reader, Watch, Writer},
     relay::{self, Broken, Output, Transfer},
     shard::{Shard, snapshot::Limits},
 };
-use std::time::Duration;
+use std::{io, time::Duration};
 
 /// What of the client decides how it is answered.
 pub(super) struct Client<'c> {
@@ -39,6 +40,7 @@ const INTERIM_MAX: u32 = 32;
 /// An origin's head may be as large as a client's.
 pub(super) async fn respond(
     client: &Client<'_>,
+    watch: &mut Option<Watch>,
     from: &mut Reader<'_>,
     to: &mut Writer<'_>,
     response: &mut ResponseHead,
@@ -47,10 +49,8 @@ pub(super) async fn respond(
 ) -> Result<Responded, Fault> {
     let net = &client.shard.net;
     let mut interim = 0;
-    let mut large = false;
-    let mut out = net.buffers.small();
     loop {
-        let (start, end) = read_head(client, from, reused && interim == 0, limits, &mut large).await?;
+        let (start, end) = read_head(client, watch, from, reused && interim == 0, limits).await?;
         let head = &from.buffered()[start..end];
         response
             .parse(head, client.head, &limits.head)
@@ -61,10 +61,11 @@ pub(super) async fn respond(
             from.deadline.clear_read();
         }
         if response.status == 101 {
-            return switch(client, from, to, response, (start, end), out).await;
+            let switching = switch(client, from, to, response, (start, end));
+            return net.futures.hold(switching).await;
         }
         if response.status >= 200 {
-            out.clear();
+            let mut out = net.buffers.small();
             let framing = outgoing(response.framing, client.version);
             // The rest of an unfinished upload would stand where the next request should.
             let keep_alive = client.keep_alive
@@ -78,7 +79,23 @@ pub(super) async fn respond(
                 &answering(client, framing, keep_alive, false, &net.clock.http_date()),
             );
             from.consume(end, &net.buffers);
-            return body(client, from, to, response, framing, keep_alive, out).await;
+            client.facts.status.set(response.status);
+            client.facts.head_out.set(out.len() as u64);
+            let responded = Responded {
+                keep_alive,
+                reusable: response.keep_alive,
+                upgraded: false,
+            };
+            let whole = whole_body(response.framing, framing, from.buffered().len());
+            return match whole {
+                Some(length) => send(client, from, to, length, out).await,
+                None => {
+                    net.futures
+                        .hold(body(client, from, to, response, framing, out))
+                        .await
+                }
+            }
+            .map(|()| responded);
         }
         interim += 1;
         if interim > INTERIM_MAX {
@@ -90,26 +107,31 @@ pub(super) async fn respond(
         }
         // 100 is ours to say (the expectation is not passed on), and 1.0 clients know no interim responses.
         let relayed = response.status != 100 && client.version == Version::Http11;
-        if relayed {
-            out.clear();
+        let out = relayed.then(|| {
+            let mut out = net.buffers.small();
             encode::interim(out.vector(), head, response);
-        }
+            out
+        });
         from.consume(end, &net.buffers);
-        if relayed {
-            to.deadline.set(net.clock.now() + millis(client.idle));
-            let (result, returned) = to.write_all(out).await;
-            out = returned;
-            result.map_err(|_| client_gone(Phase::ResponseHead))?;
+        if let Some(out) = out {
+            net.futures.hold(interim_head(client, to, out)).await?;
         }
     }
 }
 
+async fn interim_head(client: &Client<'_>, to: &mut Writer<'_>, out: Buffer) -> Result<(), Fault> {
+    let net = &client.shard.net;
+    let (result, out) = to.write_all(net, millis(client.idle), out).await;
+    net.buffers.give(out);
+    result.map_err(|_| client_gone(Phase::ResponseHead))
+}
+
 async fn read_head(
     client: &Client<'_>,
+    watch: &mut Option<Watch>,
     from: &mut Reader<'_>,
     reused: bool,
     limits: &Limits,
-    large: &mut bool,
 ) -> Result<(usize, usize), Fault> {
     let net = &client.shard.net;
     let mut scanner = HeadScanner::response();
@@ -139,8 +161,15 @@ async fn read_head(
                 "the upstream's response head is too large",
             ));
         }
-        let result = from.fill(&net.buffers, *large).await;
+        // The read of a pooled connection's answer began before the request was sent.
+        let result = match watch.take() {
+            Some(watch) => from.fill_from(watch, &net.buffers).await,
+            None => from.fill(&net.buffers, false).await,
+        };
         net.clock.refresh();
+        if matches!(&result, Err(error) if error.kind() == io::ErrorKind::WouldBlock) {
+            continue;
+        }
         if matches!(result, Ok(length) if length > 0) {
             continue;
         }
@@ -164,18 +193,49 @@ async fn read_head(
     }
 }
 
+/// The length of a body that is here whole and needs no framing of ours: nearly every answer of an API.
+fn whole_body(incoming: Framing, outgoing: Framing, buffered: usize) -> Option<usize> {
+    match (incoming, outgoing) {
+        (_, Framing::None) => Some(0),
+        (Framing::Length(length), Framing::Length(_)) => {
+            usize::try_from(length).ok().filter(|&length| length <= buffered)
+        }
+        _ => None,
+    }
+}
+
+/// Head and body in one write. What is left behind in the reader afterwards nobody asked for.
+async fn send(
+    client: &Client<'_>,
+    from: &mut Reader<'_>,
+    to: &mut Writer<'_>,
+    length: usize,
+    mut out: Buffer,
+) -> Result<(), Fault> {
+    let net = &client.shard.net;
+    out.vector().extend_from_slice(&from.buffered()[..length]);
+    from.consume(length, &net.buffers);
+    client.facts.body_out.set(length as u64);
+    client.facts.answered.set(true);
+    let (result, out) = to.write_all(net, millis(client.idle), out).await;
+    net.buffers.give(out);
+    result.map_err(|failed| {
+        body_fault(&Broken::Sink {
+            written: failed.written,
+            timed_out: to.deadline.expired(),
+        })
+    })
+}
+
 async fn body(
     client: &Client<'_>,
     from: &mut Reader<'_>,
     to: &mut Writer<'_>,
     response: &ResponseHead,
     framing: Framing,
-    keep_alive: bool,
-    out: crate::net::Buffer,
-) -> Result<Responded, Fault> {
+    out: Buffer,
+) -> Result<(), Fault> {
     let facts = client.facts;
-    facts.status.set(response.status);
-    facts.head_out.set(out.len() as u64);
     let transfer = Transfer {
         net: &client.shard.net,
         output: match framing {
@@ -190,14 +250,9 @@ async fn body(
         begun: &facts.answered,
     };
     let mut decoder = BodyDecoder::new(response.framing);
-    match relay::body(&transfer, from, &mut decoder, to, out).await {
-        Ok(()) => Ok(Responded {
-            keep_alive,
-            reusable: response.keep_alive,
-            upgraded: false,
-        }),
-        Err(broken) => Err(body_fault(&broken)),
-    }
+    relay::body(&transfer, from, &mut decoder, to, out)
+        .await
+        .map_err(|broken| body_fault(&broken))
 }
 
 /// 101 (RFC 9110 §15.2.2): only to a protocol the client offered; then the connection is a tunnel.
@@ -207,7 +262,6 @@ async fn switch(
     to: &mut Writer<'_>,
     response: &ResponseHead,
     (start, end): (usize, usize),
-    mut out: crate::net::Buffer,
 ) -> Result<Responded, Fault> {
     let net = &client.shard.net;
     let head = &from.buffered()[start..end];
@@ -222,7 +276,7 @@ async fn switch(
             "the upstream switched to a protocol that was not offered",
         ));
     }
-    out.clear();
+    let mut out = net.buffers.small();
     encode::response(
         out.vector(),
         head,
@@ -233,8 +287,7 @@ async fn switch(
     client.facts.status.set(101);
     client.facts.head_out.set(out.len() as u64);
     client.facts.answered.set(true);
-    to.deadline.set(net.clock.now() + millis(client.idle));
-    let (result, out) = to.write_all(out).await;
+    let (result, out) = to.write_all(net, millis(client.idle), out).await;
     net.buffers.give(out);
     result.map_err(|_| client_gone(Phase::ResponseHead))?;
     Ok(Responded {

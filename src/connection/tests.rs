@@ -124,7 +124,7 @@ fn a_panic_closes_its_own_connection(driver: Driver) {
 /// One request; what comes back in one read, or nothing when the connection ends.
 fn ask(stream: &mut TcpStream, target: &str) -> String {
     stream
-        .set_read_timeout(Some(Duration::from_secs(10)))
+        .set_read_timeout(Some(std::time::Duration::from_secs(10)))
         .expect("a time-out");
     write!(stream, "GET {target} HTTP/1.1\r\nHost: test\r\n\r\n").expect("room");
     let mut reply = [0; 1024];

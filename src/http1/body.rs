@@ -180,6 +180,17 @@ impl BodyDecoder {
         }
     }
 
+    /// Counts content of a plain body ([`Self::is_plain`]) that went another way; never more than remains.
+    pub fn pass(&mut self, length: u64) {
+        if self.state == State::Length {
+            debug_assert!(length <= self.left);
+            self.left -= length;
+            if self.left == 0 {
+                self.state = State::Complete;
+            }
+        }
+    }
+
     fn framing_byte(&mut self, byte: u8) -> State {
         match self.state {
             State::Size => self.size(byte),

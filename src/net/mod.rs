@@ -3,6 +3,7 @@
 mod buffers;
 mod deadline;
 mod listen;
+mod pipe;
 mod slab;
 mod wire;
 
@@ -12,8 +13,9 @@ pub use listen::{
     Accepted, BACKLOG, accept, bind, connect, connect_result, connect_unix, raise_descriptor_limit,
     refuse_new_connections, reset_on_close, send_now, shut, shut_write,
 };
+pub use pipe::{Lent, PIPE, Pipe, Pipes};
 pub use slab::{Slab, Slot};
-pub use wire::{Reader, Wire, WriteError, Writer};
+pub use wire::{Reader, Watch, Wire, WriteError, Writer, has_fired};
 
 use crate::{clock::Clock, runtime::Driver};
 use std::rc::Rc;
@@ -23,7 +25,10 @@ pub struct Net {
     pub driver: Driver,
     pub clock: Clock,
     pub buffers: Buffers,
+    pub pipes: Pipes,
     pub deadlines: Rc<Deadlines>,
+    /// Where futures live that the connections which wait do not carry.
+    pub futures: Rc<Slab>,
 }
 
 impl Net {
@@ -32,7 +37,9 @@ impl Net {
             driver,
             clock,
             buffers: Buffers::default(),
+            pipes: Pipes::default(),
             deadlines: Rc::default(),
+            futures: Rc::default(),
         }
     }
 }

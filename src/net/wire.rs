@@ -1,9 +1,18 @@
 //! A stream with its buffer. A wire that waits holds none; one with a read in flight holds none either, because
 //! the kernel has it: if that read is abandoned, the buffer is gone for good and the wire can only be closed.
 
-use super::{Buffer, Buffers, Deadline, Net};
-use crate::runtime::{Driver, Socket};
-use std::{io, os::fd::OwnedFd};
+use super::{Buffer, Buffers, Deadline, Net, Slot};
+use crate::{clock::Tick, runtime::Socket};
+use std::{
+    future::Future,
+    io,
+    os::fd::OwnedFd,
+    pin::Pin,
+    task::{Context, Waker},
+};
+
+/// A read of a wire's next bytes that was begun ahead of its use; see [`Wire::watch`].
+pub type Watch = Slot<dyn Future<Output = (io::Result<usize>, Option<Buffer>)>>;
 
 pub struct Wire {
     // Before `socket`: fields drop in order, and the sweeper must forget the descriptor before it is closed.
@@ -56,16 +65,24 @@ impl Wire {
         self.split().1
     }
 
-    /// Whether a connection that is owed nothing has something to say all the same: it closed, or sent bytes
-    /// nobody asked for, which would be taken for the answer to the next request.
+    /// Begins to read what comes next. Of a connection that is owed nothing this tells, without asking the kernel
+    /// again, whether it has something to say all the same: it closed, or sent bytes nobody asked for, which would be
+    /// taken for the answer to the next request. What it knows is as old as the shard's last turn. None: it has spoken
+    /// already. Nobody is woken; it is looked at when the connection is to be used, and is then the read of the answer.
     ///
-    /// One system call on either driver. On epoll it is the one that also lets the next read wait at once.
-    pub async fn is_stale(&self, driver: Driver) -> bool {
-        if driver.wants_nonblocking() {
-            self.socket.readable_at_once().await
-        } else {
-            super::listen::has_news(self.socket.descriptor())
-        }
+    /// Costs a small buffer for each idle upstream connection on a ring, and saves an operation and a wake-up for each
+    /// request. Abandoned, the wire can only be closed: what it read is lost.
+    pub fn watch(&self, net: &Net) -> Option<Watch> {
+        let mut watch = net
+            .futures
+            .hold(self.socket.read_ahead(|| net.buffers.small()))
+            .erase();
+        (!has_fired(&mut watch)).then_some(watch)
+    }
+
+    /// The same asked of the kernel, as of now: one system call.
+    pub fn has_news(&self) -> bool {
+        super::listen::has_news(self.socket.descriptor())
     }
 
     pub fn socket(&self) -> &Socket {
@@ -82,6 +99,13 @@ impl Wire {
     }
 }
 
+/// Whether the wait is over. One that is must not be awaited again.
+pub fn has_fired(watch: &mut Watch) -> bool {
+    Pin::new(watch)
+        .poll(&mut Context::from_waker(Waker::noop()))
+        .is_ready()
+}
+
 pub struct Reader<'w> {
     socket: &'w Socket,
     inbound: &'w mut Inbound,
@@ -89,6 +113,11 @@ pub struct Reader<'w> {
 }
 
 impl Reader<'_> {
+    /// For system calls of the caller's own, between reads.
+    pub fn socket(&self) -> &Socket {
+        self.socket
+    }
+
     /// Read and not yet consumed.
     pub fn buffered(&self) -> &[u8] {
         match &*self.inbound {
@@ -175,6 +204,42 @@ impl Reader<'_> {
         result
     }
 
+    /// As [`fill`](Self::fill), where the wire is known to be readable; `WouldBlock` when it is not after all.
+    ///
+    /// # Errors
+    /// As [`fill`](Self::fill).
+    pub async fn fill_ready(&mut self, buffers: &Buffers) -> io::Result<usize> {
+        let buffer = match std::mem::replace(self.inbound, Inbound::InFlight) {
+            Inbound::Held(buffer) => buffer,
+            Inbound::Nothing => buffers.small(),
+            Inbound::InFlight => return Err(io::ErrorKind::NotConnected.into()),
+        };
+        if buffer.spare_len() == 0 {
+            *self.inbound = Inbound::Held(buffer);
+            return Err(io::ErrorKind::OutOfMemory.into());
+        }
+        let (result, buffer) = self.socket.receive_ready(buffer).await;
+        *self.inbound = Inbound::Held(buffer);
+        result
+    }
+
+    /// Ends a read begun by [`Wire::watch`], as [`fill`](Self::fill) would.
+    ///
+    /// # Errors
+    /// As [`fill`](Self::fill).
+    pub async fn fill_from(&mut self, watch: Watch, buffers: &Buffers) -> io::Result<usize> {
+        match watch.await {
+            (result, Some(buffer)) => {
+                *self.inbound = Inbound::Held(buffer);
+                result
+            }
+            (result, None) => {
+                result?;
+                self.fill_ready(buffers).await
+            }
+        }
+    }
+
     /// Reads once into the caller's buffer, past the wire's own, which must be empty.
     pub async fn read_into(&mut self, buffer: Buffer) -> (io::Result<usize>, Buffer) {
         debug_assert!(self.buffered().is_empty());
@@ -209,44 +274,104 @@ pub struct Writer<'w> {
     pub deadline: &'w Deadline,
 }
 
-/// A write that failed, and whether any byte of it had gone.
+/// A write that failed, and how many of its bytes had gone. Why it failed is never told apart: the peer is gone, or
+/// its deadline says otherwise.
 #[derive(Debug)]
 pub struct WriteError {
-    pub error: io::Error,
     pub written: usize,
 }
 
 impl Writer<'_> {
-    /// Writes all of the buffer and gives it back, empty. The time set for it ends with it: one left behind
-    /// would shut a connection on which nothing is being written.
-    pub async fn write_all(&mut self, buffer: Buffer) -> (Result<(), WriteError>, Buffer) {
-        let outcome = self.write_to_end(buffer).await;
-        self.deadline.clear_both_ends();
-        outcome
+    /// For system calls of the caller's own, between writes.
+    pub fn socket(&self) -> &Socket {
+        self.socket
     }
 
-    async fn write_to_end(&mut self, mut buffer: Buffer) -> (Result<(), WriteError>, Buffer) {
+    /// Writes all of the buffer and gives it back, empty. `idle` (ms) is the longest silence of the peer: each part of
+    /// the buffer that it takes begins the time anew. The time ends with the write: one left behind would shut a
+    /// connection on which nothing is being written.
+    pub async fn write_all(
+        &mut self,
+        net: &Net,
+        idle: Tick,
+        mut buffer: Buffer,
+    ) -> (Result<(), WriteError>, Buffer) {
         let mut written = 0;
-        while !buffer.is_empty() {
+        if let Some(length) = self.socket.send_at_once(buffer.filled()) {
+            written = length;
+            buffer.consume(length);
+        }
+        if buffer.is_empty() {
+            return (Ok(()), buffer);
+        }
+        self.deadline.set(net.clock.now() + idle);
+        let outcome = loop {
             let (result, returned) = self.socket.send(buffer).await;
             buffer = returned;
             match result {
-                Ok(0) => {
-                    let error = io::ErrorKind::WriteZero.into();
-                    return (Err(WriteError { error, written }), buffer);
-                }
-                Ok(length) => {
+                Ok(length) if length > 0 => {
                     written += length;
                     buffer.consume(length);
                 }
-                Err(error) => return (Err(WriteError { error, written }), buffer),
+                _ => break Err(WriteError { written }),
             }
-        }
-        (Ok(()), buffer)
+            if buffer.is_empty() {
+                break Ok(());
+            }
+            net.clock.refresh();
+            self.deadline.set(net.clock.now() + idle);
+        };
+        self.deadline.clear_both_ends();
+        (outcome, buffer)
     }
 
     /// Half-close: the peer reads an end of stream, and may still write.
     pub fn shut(&self) {
         super::shut_write(self.socket.descriptor());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        clock::Clock,
+        runtime::{DriverChoice, block_on, choose, join, sleep},
+    };
+    use std::{os::unix::net::UnixStream, time::Duration};
+
+    #[test]
+    fn each_part_a_slow_receiver_takes_begins_its_time_anew() {
+        const IDLE: u64 = 10_000;
+        const LENGTH: usize = 4 << 20;
+        for choice in [DriverChoice::Epoll, DriverChoice::Auto] {
+            let driver = choose(choice).expect("both choices always give one").driver;
+            let test = async {
+                let net = Net::new(driver, Clock::new());
+                let (a, b) = UnixStream::pair().expect("a socket pair");
+                for side in [&a, &b] {
+                    side.set_nonblocking(driver.wants_nonblocking()).expect("a flag");
+                }
+                let mut sender = Wire::new(&net, a.into()).expect("a wire");
+                let receiver = Socket::new(b.into()).expect("a socket");
+                let begun = net.clock.now();
+                let mut writer = sender.writer();
+                let writing = writer.write_all(&net, IDLE, Buffer::from(vec![7; LENGTH]));
+                let taking = async {
+                    let mut got = 0;
+                    while got < LENGTH {
+                        sleep(Duration::from_millis(2)).await;
+                        let (taken, _) = receiver.receive(Buffer::with_capacity(LENGTH)).await;
+                        got += taken.expect("bytes");
+                        if got > LENGTH / 2 {
+                            net.deadlines.sweep(begun + IDLE + 1);
+                        }
+                    }
+                };
+                let ((result, _), ()) = join(writing, taking).await;
+                assert!(result.is_ok(), "{result:?}");
+            };
+            block_on(driver, test).expect("a runtime");
+        }
     }
 }

@@ -1,10 +1,12 @@
 //! One body, from a reader to a writer.
 
 use crate::{
+    clock::millis,
     http1::{BodyDecoder, Event, encode},
     net::{Buffer, Net, Reader, Writer},
+    runtime::yield_now,
 };
-use std::{cell::Cell, io, time::Duration};
+use std::{cell::Cell, time::Duration};
 
 /// How content is written. Length-delimited and close-delimited bodies go as they are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,6 +64,7 @@ pub async fn body(
         outgoing: Some(head),
         written: 0,
         full_read: false,
+        since_pause: 0,
     };
     let result = state.run(from, decoder, to).await;
     if let Some(buffer) = state.outgoing.take() {
@@ -70,13 +73,15 @@ pub async fn body(
     result
 }
 
-struct State<'s, 't> {
-    transfer: &'s Transfer<'t>,
+pub(super) struct State<'s, 't> {
+    pub(super) transfer: &'s Transfer<'t>,
     /// None only while a write has it.
-    outgoing: Option<Buffer>,
-    written: usize,
+    pub(super) outgoing: Option<Buffer>,
+    pub(super) written: usize,
     /// The last read filled its buffer: more is waiting, larger reads pay.
-    full_read: bool,
+    pub(super) full_read: bool,
+    /// Bytes moved since the other tasks had a turn.
+    pub(super) since_pause: usize,
 }
 
 impl State<'_, '_> {
@@ -92,6 +97,7 @@ impl State<'_, '_> {
             if complete {
                 return Ok(());
             }
+            self.breathe().await;
             if self.transfer.output == Output::Raw && decoder.is_plain() {
                 return self.pass(from, decoder, to).await;
             }
@@ -141,7 +147,7 @@ impl State<'_, '_> {
         }
     }
 
-    async fn flush(&mut self, to: &mut Writer<'_>) -> Result<(), Broken> {
+    pub(super) async fn flush(&mut self, to: &mut Writer<'_>) -> Result<(), Broken> {
         let Some(buffer) = self.outgoing.take() else {
             return Ok(());
         };
@@ -151,13 +157,13 @@ impl State<'_, '_> {
         }
         let length = buffer.len();
         self.transfer.begun.set(true);
-        to.deadline
-            .set(self.transfer.net.clock.now() + millis(self.transfer.sink_idle));
-        let (result, buffer) = to.write_all(buffer).await;
+        let idle = millis(self.transfer.sink_idle);
+        let (result, buffer) = to.write_all(self.transfer.net, idle, buffer).await;
         self.outgoing = Some(buffer);
         match result {
             Ok(()) => {
                 self.written += length;
+                self.since_pause += length;
                 Ok(())
             }
             Err(failed) => Err(Broken::Sink {
@@ -187,61 +193,18 @@ impl State<'_, '_> {
         }
     }
 
-    /// The rest of a body that needs no framing: each buffer is read and written as it is, never copied, and a
-    /// read never takes more than the body has left, so nothing of the next message is in it.
-    async fn pass(
-        &mut self,
-        from: &mut Reader<'_>,
-        decoder: &mut BodyDecoder,
-        to: &mut Writer<'_>,
-    ) -> Result<(), Broken> {
-        let net = self.transfer.net;
-        let mut buffer = self
-            .outgoing
-            .take()
-            .filter(|buffer| buffer.capacity() >= crate::net::SMALL);
-        loop {
-            let mut room = match buffer.take() {
-                Some(room) => room,
-                None => net.buffers.small(),
-            };
-            let left = decoder
-                .remaining()
-                .map_or(usize::MAX, |left| usize::try_from(left).unwrap_or(usize::MAX));
-            room.limit_read(left);
-            from.deadline
-                .set_read(net.clock.now() + millis(self.transfer.source_idle));
-            let (result, room) = from.read_into(room).await;
-            from.deadline.clear_read();
-            net.clock.refresh();
-            let length = match result {
-                Ok(length) if length > 0 => length,
-                _ => {
-                    net.buffers.give(room);
-                    return ended(from, result.is_ok(), decoder);
-                }
-            };
-            count(self.transfer, length)?;
-            // The decoder only counts here: what it is given is all content.
-            decoder
-                .decode(room.filled())
-                .map_err(|error| Broken::Malformed(error.detail))?;
-            let was_full = room.spare_len() == 0;
-            self.outgoing = Some(room);
-            self.flush(to).await?;
-            if decoder.is_complete() {
-                return Ok(());
-            }
-            buffer = self.outgoing.take();
-            if was_full && let Some(small) = buffer.take_if(|buffer| buffer.capacity() < crate::net::LARGE) {
-                net.buffers.give(small);
-                buffer = Some(net.buffers.large());
-            }
+    /// Lets the shard's other tasks have their turn after a while: where sender and receiver are both faster than
+    /// we are, nothing else would ever make this one wait (on epoll; a ring makes each operation wait). Not after
+    /// the last byte: what waits for the end of this body must know of it before the other side's reply to it.
+    pub(super) async fn breathe(&mut self) {
+        if self.since_pause >= TURN {
+            self.since_pause = 0;
+            yield_now().await;
         }
     }
 }
 
-fn count(transfer: &Transfer<'_>, length: usize) -> Result<(), Broken> {
+pub(super) fn count(transfer: &Transfer<'_>, length: usize) -> Result<(), Broken> {
     let content = transfer.content.get() + length as u64;
     transfer.content.set(content);
     match transfer.limit {
@@ -267,7 +230,7 @@ fn append(out: &mut Vec<u8>, output: Output, content: &[u8]) {
 }
 
 /// The source has no more: in order, too early, or because it was late.
-fn ended(from: &Reader<'_>, clean: bool, decoder: &mut BodyDecoder) -> Result<(), Broken> {
+pub(super) fn ended(from: &Reader<'_>, clean: bool, decoder: &mut BodyDecoder) -> Result<(), Broken> {
     if from.deadline.expired() {
         return Err(Broken::SourceTimedOut);
     }
@@ -278,13 +241,5 @@ fn ended(from: &Reader<'_>, clean: bool, decoder: &mut BodyDecoder) -> Result<()
     decoder.end_of_stream().map_err(|_| Broken::Truncated)
 }
 
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX / 2)
-}
-
-/// For callers that only know that something on a socket failed.
-impl From<io::Error> for Broken {
-    fn from(_: io::Error) -> Self {
-        Self::Truncated
-    }
-}
+/// Bytes of one body after which the others have their turn: some 200 us of work.
+const TURN: usize = 1024 * 1024;

@@ -3,6 +3,8 @@
 //! stops the reads from the other one.
 
 mod body;
+mod plain;
+mod splice;
 mod tunnel;
 
 pub use body::{Broken, Output, Transfer, body};

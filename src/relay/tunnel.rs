@@ -1,8 +1,10 @@
 //! Two-way traffic after an upgrade: bytes as they are, each direction ends on its own.
 
+use super::splice::{self, Taken};
 use crate::{
-    net::{Buffer, Net, Reader, Wire, Writer},
-    runtime::{First, race},
+    clock::millis,
+    net::{Buffer, Deadline, Net, Reader, Wire, Writer},
+    runtime::{First, race, yield_now},
 };
 use std::{cell::Cell, pin::pin, time::Duration};
 
@@ -45,7 +47,7 @@ async fn one_way(
     idle: Duration,
     count: &Cell<u64>,
 ) -> Ended {
-    let idle = u64::try_from(idle.as_millis()).unwrap_or(u64::MAX / 2);
+    let idle = millis(idle);
     let touch = |from: &Reader<'_>, to: &Writer<'_>| {
         // Either direction's traffic keeps both wires alive: silence is of the tunnel, not of one side.
         let at = net.clock.now() + idle;
@@ -54,7 +56,30 @@ async fn one_way(
     };
     touch(&from, &to);
     let mut held: Option<Buffer> = from.take().filter(|buffer| !buffer.is_empty());
+    let mut may_splice = true;
+    let mut splicing = false;
     loop {
+        if splicing && may_splice {
+            match splice::take(net, &from, usize::MAX, false).await {
+                Taken::Pipe(mut pipe) => {
+                    net.clock.refresh();
+                    let length = pipe.held();
+                    count.set(count.get() + length as u64);
+                    touch(&from, &to);
+                    let put = splice::put(net, &mut pipe, &to, idle).await;
+                    if put.is_err() {
+                        return late_or_broken(to.deadline);
+                    }
+                    splicing = length >= splice::WORTH;
+                    // Peers that are both faster than we are would keep the shard to themselves.
+                    yield_now().await;
+                    continue;
+                }
+                Taken::Read => {}
+                Taken::Never => may_splice = false,
+                Taken::Failed => return late_or_broken(from.deadline),
+            }
+        }
         let buffer = match held.take() {
             Some(buffer) => buffer,
             None => {
@@ -76,18 +101,22 @@ async fn one_way(
                 }
             }
         };
+        splicing = buffer.spare_len() == 0;
         count.set(count.get() + buffer.len() as u64);
-        to.deadline.set(net.clock.now() + idle);
         touch(&from, &to);
-        let (result, buffer) = to.write_all(buffer).await;
+        let (result, buffer) = to.write_all(net, idle, buffer).await;
         net.clock.refresh();
         net.buffers.give(buffer);
         if result.is_err() {
-            return if to.deadline.expired() {
-                Ended::TimedOut
-            } else {
-                Ended::Broken
-            };
+            return late_or_broken(to.deadline);
         }
+    }
+}
+
+fn late_or_broken(deadline: &Deadline) -> Ended {
+    if deadline.expired() {
+        Ended::TimedOut
+    } else {
+        Ended::Broken
     }
 }

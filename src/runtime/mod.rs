@@ -52,6 +52,19 @@ pub async fn sleep(duration: Duration) {
     monoio::time::sleep(duration).await;
 }
 
+/// Lets all other tasks that can go on do so, and the driver look for news, before this one does.
+pub async fn yield_now() {
+    let mut yielded = false;
+    std::future::poll_fn(move |context| {
+        if std::mem::replace(&mut yielded, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
+
 /// Runs a task to its end, or to its panic: `Err` carries nothing, because the panic hook has already told
 /// the log where it was. monoio does not catch, and one connection's fault must not end its shard.
 ///

@@ -14,7 +14,7 @@ use crate::{
     clock::Clock,
     http1,
     listener::Admission,
-    net::{Net, Slab},
+    net::Net,
     observe::{counters::Counters, queue::RecordSender},
     route,
     runtime::Driver,
@@ -30,8 +30,6 @@ pub struct Shard {
     pub net: Net,
     pub counters: Arc<Counters>,
     pub admission: Arc<Admission>,
-    /// Futures of exchanges live here, not in the connections that wait.
-    pub exchanges: Rc<Slab>,
     /// How this process names itself in `Via`; the same on all shards, another in every process, so that a
     /// request that comes back is known.
     pub pseudonym: Arc<str>,
@@ -81,7 +79,6 @@ impl Shard {
             net: Net::new(parts.driver, Clock::new()),
             counters: parts.counters,
             admission: parts.admission,
-            exchanges: Rc::default(),
             pseudonym: parts.pseudonym,
             live: RefCell::new(Rc::new(Live::new(parts.snapshot))),
             records: parts.records,

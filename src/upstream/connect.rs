@@ -2,6 +2,7 @@
 
 use super::HostAddress;
 use crate::{
+    clock::millis,
     fault::{Fault, Kind, Phase, Retry},
     net::{self, Net, Wire},
 };
@@ -17,8 +18,7 @@ pub async fn open(net: &Net, address: &HostAddress, timeout: Duration) -> Result
     let descriptor = begun.map_err(|error| refused(&error))?;
     let raw = descriptor.as_raw_fd();
     let wire = Wire::new(net, descriptor).map_err(|error| refused(&error))?;
-    wire.deadline
-        .set(net.clock.now() + u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX / 2));
+    wire.deadline.set(net.clock.now() + millis(timeout));
     let waited = wire.socket().writable().await;
     wire.deadline.clear();
     net.clock.refresh();

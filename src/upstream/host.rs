@@ -1,7 +1,7 @@
 //! One address that serves a cluster, and this shard's idle connections to it.
 
 use crate::clock::Tick;
-use crate::net::Wire;
+use crate::net::{Watch, Wire};
 use std::{
     cell::{Cell, RefCell},
     net::SocketAddr,
@@ -25,6 +25,11 @@ pub struct Host {
 
 pub(super) struct Idle {
     pub wire: Wire,
+    /// Waits for what it should not say.
+    pub watch: Watch,
+    /// Its last answer had no body by definition, and origins are known to send one all the same: asked once more,
+    /// as of now, before it is used.
+    pub doubtful: bool,
     pub since: Tick,
     pub born: Tick,
 }

