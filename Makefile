@@ -11,7 +11,7 @@ TEST_PROFILE := quick
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 
-.PHONY: help run test bench loadtest loadtest-full loadtest-peers lint fmt test-packages
+.PHONY: help run test bench instructions loadtest loadtest-full loadtest-peers lint fmt test-packages
 
 help: ## What there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,8 +25,11 @@ test: test-packages lint ## Lint, then run every test on both drivers
 		/^test result:/ { passed += $$4; failed += $$6; ignored += $$8 } \
 		END { printf "\nAll together: %d passed, %d failed, %d ignored\n", passed, failed, ignored }'
 
-bench: ## Micro-benchmarks of parsing, framing and routing
-	cargo bench --workspace
+bench: ## Micro-benchmarks of parsing, framing and routing, and their instructions
+	cargo bench --workspace --no-fail-fast
+
+instructions: ## Instructions of the hot functions against those kept; fails where one costs 5 % more
+	cargo bench --bench instructions
 
 loadtest: loadtest-peers ## Scenarios against nginx, HAProxy and Envoy, in ten minutes; see loadtest/README.md
 	cargo build --release --workspace --bins

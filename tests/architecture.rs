@@ -98,6 +98,7 @@ const FENCED: &[(&str, &[&str], &str)] = &[
     ("monoio", &["runtime"], "the runtime has one door"),
     ("io_uring::", &["runtime"], "the runtime has one door"),
     ("httparse", &["http1"], "parsing has one door"),
+    ("wide::", &["http1"], "parsing has one door"),
     ("serde_yaml", &["config"], "YAML stays in configuration"),
     ("rustls", &["tls"], "TLS has one door"),
     (

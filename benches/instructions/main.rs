@@ -86,7 +86,7 @@ fn count() -> Result<Counts, String> {
 }
 
 /// What counts depend on beside the sources. The processor's model is not among it: valgrind shows one of its own,
-/// with AVX2 or without, and memchr, httparse and libc choose their loops by that.
+/// with AVX2 or without, and memchr and libc choose their loops by that.
 fn conditions(processor: &str) -> String {
     let rustc = std::env::var("RUSTC").unwrap_or_else(|_| "rustc".to_owned());
     let first_line = |program: &str, argument: &str| {

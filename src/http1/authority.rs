@@ -45,12 +45,15 @@ impl<'h> Authority<'h> {
 /// The length of a non-empty reg-name (or IPv4 address) that ends at a colon or with the bytes.
 fn registered_name(bytes: &[u8]) -> Option<usize> {
     let mut at = 0;
-    while let Some(&byte) = bytes.get(at) {
-        match byte {
-            _ if REGISTERED_NAME[byte as usize] => at += 1,
-            b':' => break,
-            b'%' if bytes.get(at + 1..at + 3)?.iter().all(u8::is_ascii_hexdigit) => at += 3,
-            _ => return None,
+    loop {
+        let plain = bytes[at..]
+            .iter()
+            .position(|&byte| !REGISTERED_NAME[byte as usize]);
+        at = plain.map_or(bytes.len(), |length| at + length);
+        match bytes.get(at) {
+            None | Some(b':') => break,
+            Some(b'%') if bytes.get(at + 1..at + 3)?.iter().all(u8::is_ascii_hexdigit) => at += 3,
+            Some(_) => return None,
         }
     }
     (at > 0).then_some(at)

@@ -123,7 +123,25 @@ impl BodyDecoder {
                     }
                     return Ok(Event::Data { skip: at, length });
                 }
+                State::DataCr if input[at..].starts_with(b"\r\n") => {
+                    self.on_line = 0;
+                    self.state = State::Size;
+                    at += 2;
+                }
                 _ => {
+                    if self.state == State::Size
+                        && self.on_line == 0
+                        && let Some((size, length)) = whole_size_line(&input[at..])
+                    {
+                        self.left = size;
+                        self.state = if size == 0 {
+                            State::TrailerStart
+                        } else {
+                            State::Data
+                        };
+                        at += length;
+                        continue;
+                    }
                     self.state = self.framing_byte(input[at]);
                     at += 1;
                 }
@@ -291,6 +309,37 @@ impl BodyDecoder {
         }
     }
 }
+
+/// The size in a line that is all there, without extension, and its length; None leaves the matter to
+/// [`BodyDecoder::framing_byte`], which goes byte by byte and knows what is wrong.
+#[inline]
+fn whole_size_line(input: &[u8]) -> Option<(u64, usize)> {
+    let mut size = 0;
+    for (at, &byte) in input.iter().take(MAX_SHORT_SIZE + 1).enumerate() {
+        let digit = HEX[usize::from(byte)];
+        if digit > 0xf {
+            let ends = at > 0 && input[at..].starts_with(b"\r\n");
+            return ends.then_some((size, at + b"\r\n".len()));
+        }
+        size = size << 4 | u64::from(digit);
+    }
+    None
+}
+
+/// Values of hexadecimal digits; of other bytes 0xff.
+const HEX: [u8; 256] = {
+    let mut table = [0xff; 256];
+    let mut digit = 0;
+    while digit < 16 {
+        table[b"0123456789abcdef"[digit] as usize] = digit as u8;
+        table[b"0123456789ABCDEF"[digit] as usize] = digit as u8;
+        digit += 1;
+    }
+    table
+};
+
+/// Digits of sizes up to 4 GiB, which cannot overflow; longer ones take the slow road.
+const MAX_SHORT_SIZE: usize = 8;
 
 fn refuse(detail: &'static str) -> State {
     State::Refused(HeadError::new(HeadErrorKind::Malformed, detail))

@@ -3,8 +3,7 @@
 //! A head is written from what was understood of the one that came: same meaning, same order of lines, but
 //! framing, connection and forwarding lines are ours. Nothing of the other hop's framing survives.
 
-use super::headers::Line;
-use super::{Framing, Headers, Known, Method, RequestHead, ResponseHead, Version};
+use super::{Framing, Headers, Known, RequestHead, ResponseHead, Version};
 
 /// What a request says to the origin beyond what the client said.
 #[derive(Debug, Clone, Copy)]
@@ -83,7 +82,7 @@ pub fn request(out: &mut Vec<u8>, head_bytes: &[u8], head: &RequestHead, f: &For
         Framing::Length(length) => content_length(out, length),
         Framing::Chunked => put(out, &[b"Transfer-Encoding: chunked\r\n"]),
         // RFC 9110 §8.6: where the method means a body, that there is none is said. Some answer 411 otherwise.
-        Framing::None if matches!(Method::of(f.method), Method::Post | Method::Put | Method::Patch) => {
+        Framing::None if matches!(f.method, b"POST" | b"PUT" | b"PATCH") => {
             content_length(out, 0);
         }
         Framing::None | Framing::UntilClose => {}
@@ -199,13 +198,26 @@ fn status_line(out: &mut Vec<u8>, head_bytes: &[u8], head: &ResponseHead) {
 /// Every line but those named in `dropped` and those of this hop only.
 #[inline]
 fn lines(out: &mut Vec<u8>, head_bytes: &[u8], headers: &Headers, dropped: u32) {
+    let copy = |out: &mut Vec<u8>, run: std::ops::Range<usize>| {
+        if !run.is_empty() {
+            out.extend_from_slice(&head_bytes[run]);
+        }
+    };
+    // Neighbours that stay as they were sent are one copy.
+    let mut run = 0..0;
     for line in headers.iter() {
         if dropped & line.known.bit() != 0 || line.hop_by_hop {
             continue;
         }
-        if is_canonical(head_bytes, line) {
-            out.extend_from_slice(&head_bytes[line.name.start as usize..line.value.end as usize + 2]);
-        } else {
+        let (start, end) = (line.name.start as usize, line.value.end as usize + b"\r\n".len());
+        if line.canonical && start == run.end {
+            run.end = end;
+            continue;
+        }
+        copy(out, run);
+        run = start..end;
+        if !line.canonical {
+            run = 0..0;
             put(
                 out,
                 &[
@@ -217,15 +229,7 @@ fn lines(out: &mut Vec<u8>, head_bytes: &[u8], headers: &Headers, dropped: u32) 
             );
         }
     }
-}
-
-/// Whether the line was sent as it would be written, as nearly all are; then it is one copy instead of four.
-#[inline]
-fn is_canonical(head_bytes: &[u8], line: &Line) -> bool {
-    let (name_end, value_end) = (line.name.end as usize, line.value.end as usize);
-    line.value.start == line.name.end + 2
-        && head_bytes.get(name_end..name_end + 2) == Some(b": ")
-        && head_bytes.get(value_end..value_end + 2) == Some(b"\r\n")
+    copy(out, run);
 }
 
 /// One line that holds the list as it came, over however many lines, with an element added (of `parts`).
@@ -238,6 +242,14 @@ fn appended(
     known: Known,
     parts: &[&[u8]],
 ) {
+    if !headers.has(known) {
+        if parts.iter().any(|part| !part.is_empty()) {
+            out.extend_from_slice(name);
+            put(out, parts);
+            out.extend_from_slice(b"\r\n");
+        }
+        return;
+    }
     let before = out.len();
     out.extend_from_slice(name);
     let empty = out.len();

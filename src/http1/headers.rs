@@ -97,24 +97,33 @@ impl Known {
         }
     }
 
-    /// With the length a constant this is two or three wide compares; `eq_ignore_ascii_case` goes byte by byte.
-    /// Setting the bit folds the case of letters; the only other bytes it would make equal are control characters
-    /// (CR to a hyphen, DC2 to a 2), which no token holds.
     #[inline]
     fn if_named<const N: usize>(self, name: &[u8], lower_case: &[u8; N]) -> Self {
-        let Ok(name) = <&[u8; N]>::try_from(name) else {
-            return Self::Other;
-        };
-        let mut difference = 0;
-        for n in 0..N {
-            difference |= (name[n] | 0x20) ^ lower_case[n];
+        if is_named(name, lower_case) {
+            self
+        } else {
+            Self::Other
         }
-        if difference == 0 { self } else { Self::Other }
     }
 
     pub(super) const fn bit(self) -> u32 {
         1 << self as u8
     }
+}
+
+/// With the length a constant this is two or three wide compares; `eq_ignore_ascii_case` goes byte by byte.
+/// Setting the bit folds the case of letters; the only other bytes it would make equal are control characters
+/// (CR to a hyphen, DC2 to a 2), which no token and no field value holds.
+#[inline]
+fn is_named<const N: usize>(name: &[u8], lower_case: &[u8; N]) -> bool {
+    let Ok(name) = <&[u8; N]>::try_from(name) else {
+        return false;
+    };
+    let mut difference = 0;
+    for n in 0..N {
+        difference |= (name[n] | 0x20) ^ lower_case[n];
+    }
+    difference == 0
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -125,6 +134,8 @@ pub struct Line {
     pub known: Known,
     /// Named by the sender's own `Connection` header (RFC 9110 §7.6.1): not forwarded.
     pub hop_by_hop: bool,
+    /// One colon and one space before the value, nothing but CRLF after it: as this gateway would write it.
+    pub(super) canonical: bool,
 }
 
 #[derive(Debug, Default)]
@@ -189,7 +200,7 @@ impl Headers {
     }
 
     #[inline]
-    pub(super) fn push(&mut self, head: &[u8], name: Range, value: Range) {
+    pub(super) fn push(&mut self, head: &[u8], name: Range, value: Range, canonical: bool) {
         let written = name.of(head);
         let known = Known::of(written);
         if known == Known::Other {
@@ -203,6 +214,7 @@ impl Headers {
             value,
             known,
             hop_by_hop: false,
+            canonical,
         });
     }
 
@@ -224,14 +236,15 @@ impl Headers {
             if self.lines[n].known != Known::Connection {
                 continue;
             }
-            for option in list(self.lines[n].value.of(head)) {
-                if option.eq_ignore_ascii_case(b"close") {
-                    options.close = true;
-                } else if option.eq_ignore_ascii_case(b"keep-alive") {
-                    options.keep_alive = true;
-                } else if option.eq_ignore_ascii_case(b"upgrade") {
-                    options.upgrade = true;
-                } else if is_token(option) {
+            let value = self.lines[n].value.of(head);
+            if options.take(value) {
+                continue;
+            }
+            for option in list(value) {
+                if options.take(option) {
+                    continue;
+                }
+                if is_token(option) {
                     named += 1;
                     if named > MAX_NAMED_LINES {
                         return Err("too many connection options");
@@ -261,6 +274,21 @@ pub(super) struct ConnectionOptions {
     pub close: bool,
     pub keep_alive: bool,
     pub upgrade: bool,
+}
+
+impl ConnectionOptions {
+    /// False when it is none of them.
+    #[inline]
+    fn take(&mut self, option: &[u8]) -> bool {
+        let flag = match option.len() {
+            5 if is_named(option, b"close") => &mut self.close,
+            7 if is_named(option, b"upgrade") => &mut self.upgrade,
+            10 if is_named(option, b"keep-alive") => &mut self.keep_alive,
+            _ => return false,
+        };
+        *flag = true;
+        true
+    }
 }
 
 /// The elements of a comma-separated value without the white space around them; empty ones are left out
@@ -297,28 +325,42 @@ pub fn upgrade_agrees(asked: &[u8], answered: &[u8]) -> bool {
 /// message there although it was an unknown header here. No honest client sends such a name, so it is refused
 /// instead of dropped. Beside what frames a message, that goes for the three names by which an origin learns
 /// who asked: these are refused only where a mark stands in for the hyphen.
+#[inline]
 fn is_lookalike(name: &[u8]) -> bool {
+    // Nearly every honest name is told apart by its first letter and its last.
+    let (Some(first), Some(&last)) = (name.first(), name.last()) else {
+        return false;
+    };
+    let lasts: &[u8] = match first | 0x20 {
+        b'c' => b"hn",
+        b't' => b"g",
+        b'h' | b'e' => b"t",
+        b'u' => b"e",
+        b'x' => b"rto",
+        b'a'..=b'z' => return false,
+        _ => b"hngte",
+    };
+    let ends_so = !last.is_ascii_alphanumeric() || lasts.contains(&(last | 0x20));
+    ends_so && looks_alike(name)
+}
+
+#[cold]
+fn looks_alike(name: &[u8]) -> bool {
+    let squeezes = |words: &[&[u8]]| words.iter().any(|word| squeezes_to(name, word));
     match name.first().map(|first| first | 0x20) {
-        Some(b'c') => squeezes_to(name, b"contentlength") || squeezes_to(name, b"connection"),
-        Some(b't') => squeezes_to(name, b"transferencoding"),
-        Some(b'h') => squeezes_to(name, b"host"),
-        Some(b'e') => squeezes_to(name, b"expect"),
-        Some(b'u') => squeezes_to(name, b"upgrade"),
-        Some(b'x') if (15..=17).contains(&name.len()) => FORWARDED.iter().any(|known| folds_to(name, known)),
+        Some(b'c') => squeezes(&[b"contentlength", b"connection"]),
+        Some(b't') => squeezes(&[b"transferencoding"]),
+        Some(b'h') => squeezes(&[b"host"]),
+        Some(b'e') => squeezes(&[b"expect"]),
+        Some(b'u') => squeezes(&[b"upgrade"]),
+        Some(b'x') => FORWARDED.iter().any(|known| folds_to(name, known)),
         Some(b'a'..=b'z') => false,
-        _ => FRAMING.iter().any(|word| squeezes_to(name, word)),
+        _ => squeezes(&FRAMING),
     }
 }
 
 /// The letters and digits of `name` are those of `word`.
 fn squeezes_to(name: &[u8], word: &[u8]) -> bool {
-    // Nearly every honest name is told apart by its last letter alone.
-    if let (Some(last), Some(wanted)) = (name.last(), word.last())
-        && last.is_ascii_alphanumeric()
-        && last | 0x20 != *wanted
-    {
-        return false;
-    }
     let mut rest = word.iter();
     for byte in name.iter().filter(|byte| byte.is_ascii_alphanumeric()) {
         if rest.next() != Some(&byte.to_ascii_lowercase()) {

@@ -8,6 +8,7 @@
 //! understands it, [`BodyDecoder`] finds the content and the end of the body, [`encode`] writes for the next hop.
 
 mod authority;
+mod blocks;
 pub mod body;
 pub mod encode;
 pub mod headers;
@@ -15,7 +16,6 @@ pub mod limits;
 pub mod parse;
 pub mod scan;
 mod tokens;
-mod words;
 
 pub use body::{BodyDecoder, Event, Framing, Truncated};
 pub use headers::{Headers, Known, Line, Range, upgrade_agrees};

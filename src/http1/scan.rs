@@ -2,7 +2,7 @@
 //! byte by byte costs as much in all as one that arrives whole.
 
 use super::parse::{HeadError, HeadErrorKind};
-use super::{Limits, is_tchar, words};
+use super::{Limits, blocks, is_tchar};
 
 /// Finds the empty line that ends a head, one per message and direction.
 ///
@@ -41,6 +41,13 @@ enum Phase {
     HeaderLines,
 }
 
+enum Lines {
+    First,
+    Empty { end: usize },
+    Unfinished,
+    Refused(&'static str),
+}
+
 impl HeadScanner {
     /// For an origin's heads: no empty line may come before the status line. RFC 9112 §2.2 grants that to
     /// requests alone, and bytes ahead of a response are the leftovers of an answer to somebody else.
@@ -74,43 +81,50 @@ impl HeadScanner {
             let (room, too_large) = self.room(limits);
             let end = self.start.saturating_add(room);
             let window = &bytes[..bytes.len().min(end)];
-            let at = words::find(
-                window,
-                self.position,
-                |word| words::below(word, b'\r' + 1),
-                |byte| matches!(byte, b'\r' | b'\n' | 0),
-            );
-            let Some(&found) = window.get(at) else {
-                self.position = at;
-                return if at == end {
-                    Scan::Refused(too_large)
-                } else {
-                    Scan::NeedMore
-                };
-            };
-            match (found, window.get(at + 1)) {
-                (b'\r', Some(b'\n')) if at == self.line => {
+            match self.lines(window) {
+                // What follows the first line has another limit.
+                Lines::First => {}
+                Lines::Empty { end } => {
                     return Scan::Complete {
                         start: self.start,
-                        end: at + 2,
+                        end,
                     };
                 }
-                (b'\r', Some(b'\n')) => {
-                    self.position = at + 2;
-                    self.line = at + 2;
-                    self.phase = Phase::HeaderLines;
+                Lines::Unfinished if window.len() == end => return Scan::Refused(too_large),
+                Lines::Unfinished => return Scan::NeedMore,
+                Lines::Refused(detail) => return refused(detail),
+            }
+        }
+    }
+
+    /// Judges lines up to the empty one; of a request line it is the only one.
+    fn lines(&mut self, window: &[u8]) -> Lines {
+        let mut position = self.position;
+        loop {
+            let at = blocks::find(
+                window,
+                position,
+                |block| blocks::below(block, b'\r' + 1),
+                |byte| matches!(byte, b'\r' | b'\n' | 0),
+            );
+            match (window.get(at), window.get(at + 1)) {
+                (Some(b'\r'), Some(b'\n')) if at == self.line => return Lines::Empty { end: at + 2 },
+                (Some(b'\r'), Some(b'\n')) => {
+                    position = at + 2;
+                    self.line = position;
+                    if self.phase == Phase::FirstLine {
+                        self.position = position;
+                        self.phase = Phase::HeaderLines;
+                        return Lines::First;
+                    }
                 }
-                (b'\r', None) => {
+                (None | Some(b'\r'), None) => {
                     self.position = at;
-                    return if window.len() == end {
-                        Scan::Refused(too_large)
-                    } else {
-                        Scan::NeedMore
-                    };
+                    return Lines::Unfinished;
                 }
-                (b'\r', Some(_)) => return refused("carriage return without line feed"),
-                (b'\n', _) => return refused("line feed without carriage return"),
-                _ => return refused("NUL in the head"),
+                (Some(b'\r'), _) => return Lines::Refused("carriage return without line feed"),
+                (Some(b'\n'), _) => return Lines::Refused("line feed without carriage return"),
+                _ => return Lines::Refused("NUL in the head"),
             }
         }
     }

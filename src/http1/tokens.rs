@@ -4,7 +4,8 @@
 //! every verdict with that of `httparse`, which has read more traffic than we have.
 
 use super::parse::{HeadError, HeadErrorKind, Version};
-use super::{Headers, Range, is_field_content, is_tchar, words};
+use super::{Headers, Range, blocks, is_field_content, is_tchar};
+use wide::u8x16;
 
 /// `method SP target SP version CRLF`
 #[derive(Debug, PartialEq, Eq)]
@@ -41,7 +42,7 @@ pub(super) fn request_line(head: &[u8]) -> Result<RequestLine, HeadError> {
     let (mut path_end, mut odd) = (None, false);
     let mut end = start;
     loop {
-        end = words::find(head, end, notable_in_target, |byte| {
+        end = blocks::find(head, end, notable_in_target, |byte| {
             !(0x21..0x7f).contains(&byte) || matches!(byte, b'?' | b'#' | b'\\')
         });
         match head.get(end) {
@@ -127,7 +128,9 @@ pub(super) fn header_lines(
         if headers.lines.len() == limit {
             return Err(HeadError::new(HeadErrorKind::TooLarge, "too many header lines"));
         }
-        headers.push(head, range(at, name_end), range(start, value_end));
+        // `Name: value`, as nearly all lines are written.
+        let canonical = start == name_end + 2 && head[name_end + 1] == b' ' && value_end == end;
+        headers.push(head, range(at, name_end), range(start, value_end), canonical);
         at = next;
     }
     if line_end(head, at)? == head.len() {
@@ -140,10 +143,10 @@ pub(super) fn header_lines(
 /// The end of the token that begins at `at`, which is `at` where none does.
 #[inline]
 fn end_of_token(head: &[u8], at: usize) -> usize {
-    words::find(
+    blocks::find(
         head,
         at,
-        |word| !words::letters_and_hyphens(word) & words::TOP,
+        |block| !blocks::letters_and_hyphens(block),
         |byte| !is_tchar(byte),
     )
 }
@@ -151,23 +154,23 @@ fn end_of_token(head: &[u8], at: usize) -> usize {
 /// The end of what may stand in a field value or a reason.
 #[inline]
 fn end_of_text(head: &[u8], at: usize) -> usize {
-    words::find(
+    blocks::find(
         head,
         at,
-        |word| words::below(word, 0x20) | words::equal(word, 0x7f),
+        |block| blocks::below(block, 0x20) | blocks::equal(block, 0x7f),
         |byte| !is_field_content(byte),
     )
 }
 
 /// What ends a target, what divides it, and what it may not hold.
-#[inline]
-fn notable_in_target(word: u64) -> u64 {
-    words::below(word, 0x21)
-        | words::equal(word, b'?')
-        | words::equal(word, b'#')
-        | words::equal(word, b'\\')
-        | words::equal(word, 0x7f)
-        | words::beyond_ascii(word)
+#[inline(always)]
+fn notable_in_target(block: u8x16) -> u8x16 {
+    // Below `!`, and DEL and beyond, which wrap around to it.
+    let from_del = block - u8x16::splat(0x7f);
+    blocks::below(from_del, 0x21 + 0x81)
+        | blocks::equal(block, b'?')
+        | blocks::equal(block, b'#')
+        | blocks::equal(block, b'\\')
 }
 
 /// Where the line after the CRLF at `at` begins.
@@ -181,9 +184,11 @@ fn line_end(head: &[u8], at: usize) -> Result<usize, HeadError> {
 
 #[inline]
 fn version(head: &[u8], at: usize) -> Option<Version> {
-    match head.get(at..at + VERSION_LENGTH)? {
-        b"HTTP/1.1" => Some(Version::Http11),
-        b"HTTP/1.0" => Some(Version::Http10),
+    const HTTP_11: u64 = u64::from_ne_bytes(*b"HTTP/1.1");
+    const HTTP_10: u64 = u64::from_ne_bytes(*b"HTTP/1.0");
+    match u64::from_ne_bytes(*head.get(at..)?.first_chunk()?) {
+        HTTP_11 => Some(Version::Http11),
+        HTTP_10 => Some(Version::Http10),
         _ => None,
     }
 }

@@ -138,6 +138,31 @@ fn the_page_names_every_field() {
 }
 
 proptest! {
+    /// What is written by hand is what the standard library would write.
+    #[test]
+    fn numbers_addresses_and_times_are_as_usual(
+        client: std::net::SocketAddr,
+        endpoint: std::net::SocketAddr,
+        bytes_in: u64,
+        seconds in prop_oneof![0..253_402_300_800_u64, 0..1_u64 << 50],
+        millis in 0..1000_u64,
+    ) {
+        let line = parsed(&Record {
+            client,
+            endpoint: Some(endpoint),
+            bytes_in,
+            unix_millis: seconds * 1000 + millis,
+            ..Record::default()
+        });
+        prop_assert_eq!(line["client"].as_str(), Some(&*client.ip().to_string()));
+        prop_assert_eq!(line["client_port"].as_u64(), Some(u64::from(client.port())));
+        prop_assert_eq!(line["upstream"].as_str(), Some(&*endpoint.to_string()));
+        prop_assert_eq!(line["bytes_in"].as_u64(), Some(bytes_in));
+        let Civil { year, month, day, hour, minute, second, .. } = Civil::from_unix(seconds);
+        let time = format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z");
+        prop_assert_eq!(line["time"].as_str(), Some(&*time));
+    }
+
     #[test]
     fn whatever_is_sent_it_is_one_line_of_json(
         method: Vec<u8>, target: Vec<u8>, host: Vec<u8>, request_id: Vec<u8>,
