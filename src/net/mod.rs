@@ -9,8 +9,8 @@ mod wire;
 pub use buffers::{Buffer, Buffers, LARGE, SMALL};
 pub use deadline::{Deadline, Deadlines, SWEEP};
 pub use listen::{
-    Accepted, BACKLOG, accept, bind, connect, connect_result, connect_unix, raise_descriptor_limit,
-    refuse_new_connections, reset_on_close, send_now, shut, shut_write,
+    Accepted, BACKLOG, accept, bind, connect, connect_result, connect_unix, duplicate,
+    raise_descriptor_limit, refuse_new_connections, reset_on_close, send_now, shut, shut_write,
 };
 pub use slab::{Slab, Slot};
 pub use wire::{Reader, Wire, WriteError, Writer};
