@@ -2,6 +2,7 @@
 //!
 //! It runs on control, beside the shards, so that a gateway under full load still answers its probes.
 
+use crate::observe::counters::Counters;
 use axum::{
     Json, Router,
     extract::State,
@@ -18,7 +19,7 @@ use serde::Serialize;
 use serde_json::json;
 use std::{
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicU8, Ordering::Relaxed},
     },
     time::Duration,
@@ -43,6 +44,7 @@ pub enum Readiness {
 /// What the pages are made from; written by whoever runs the process.
 pub struct AdminState {
     readiness: AtomicU8,
+    shards: OnceLock<Vec<Arc<Counters>>>,
 }
 
 impl AdminState {
@@ -51,7 +53,14 @@ impl AdminState {
     pub fn new() -> Self {
         Self {
             readiness: AtomicU8::new(Readiness::Starting as u8),
+            shards: OnceLock::new(),
         }
+    }
+
+    /// What the shards count, in their order. Once, when they have been started.
+    pub fn set_shards(&self, counters: Vec<Arc<Counters>>) {
+        // A second start of the shards of one process does not exist.
+        let _ = self.shards.set(counters);
     }
 
     pub fn set(&self, readiness: Readiness) {
@@ -131,6 +140,7 @@ fn pages(state: Arc<AdminState>) -> Router {
     Router::new()
         .route("/livez", get(live))
         .route("/readyz", get(ready))
+        .route("/shards", get(shards))
         .method_not_allowed_fallback(method_not_allowed)
         .fallback(not_found)
         .with_state(state)
@@ -170,10 +180,34 @@ async fn ready(State(state): State<Arc<AdminState>>) -> Response {
     (StatusCode::SERVICE_UNAVAILABLE, body).into_response()
 }
 
+/// How evenly the shards are used.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Shard {
+    connections: u64,
+    requests: u64,
+    accepted: u64,
+    handed_over: u64,
+    moved: u64,
+}
+
+async fn shards(State(state): State<Arc<AdminState>>) -> Json<serde_json::Value> {
+    let shards: Vec<_> = (state.shards.get().into_iter().flatten())
+        .map(|counters| Shard {
+            connections: counters.connections_open.get(),
+            requests: counters.requests.get(),
+            accepted: counters.connections_accepted.get(),
+            handed_over: counters.connections_handed_over.get(),
+            moved: counters.connections_moved.get(),
+        })
+        .collect();
+    Json(json!({ "shards": shards }))
+}
+
 async fn not_found() -> (StatusCode, Json<serde_json::Value>) {
     (
         StatusCode::NOT_FOUND,
-        Json(json!({ "error": "no such page; there are /livez and /readyz" })),
+        Json(json!({ "error": "no such page; there are /livez, /readyz and /shards" })),
     )
 }
 

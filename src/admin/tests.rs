@@ -44,6 +44,26 @@ impl Admin {
 }
 
 #[tokio::test]
+async fn shards_are_told_one_by_one() {
+    let admin = Admin::start().await;
+    assert_eq!(admin.get("/shards").await, (200, r#"{"shards":[]}"#.into()));
+    let counters = [Arc::new(Counters::default()), Arc::new(Counters::default())];
+    admin.state.set_shards(counters.to_vec());
+    counters[1].connections_open.add(2);
+    counters[1].requests.add(7);
+    counters[0].connections_accepted.add(3);
+    counters[0].connections_handed_over.add(1);
+    counters[0].connections_moved.add(1);
+    assert_eq!(
+        admin.get("/shards").await.1,
+        concat!(
+            r#"{"shards":[{"connections":0,"requests":0,"accepted":3,"handedOver":1,"moved":1},"#,
+            r#"{"connections":2,"requests":7,"accepted":0,"handedOver":0,"moved":0}]}"#
+        )
+    );
+}
+
+#[tokio::test]
 async fn readiness_changes_and_liveness_stays() {
     let admin = Admin::start().await;
     let live = || async {

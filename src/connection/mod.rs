@@ -11,7 +11,7 @@ use crate::{
     listener::Permit,
     net::{self, Accepted, Wire},
     runtime,
-    shard::Shard,
+    shard::{Move, Pace, Shard},
 };
 use std::{io::Write, net::SocketAddr, rc::Rc};
 
@@ -26,6 +26,7 @@ pub struct Connection {
     /// Index of the listener it came by.
     listener: usize,
     scanner: HeadScanner,
+    pace: Pace,
 }
 
 /// What becomes of the connection after an exchange.
@@ -40,30 +41,55 @@ enum After {
     Reset,
 }
 
-/// Starts a task for an accepted connection.
-pub fn spawn(shard: &Rc<Shard>, accepted: Accepted, listener: usize, permit: Permit) {
-    runtime::spawn(task(shard.clone(), accepted, listener, permit));
+/// A connection on its way into the shard that will serve it: from the listener, or from another shard.
+#[derive(Debug)]
+pub struct Arrival {
+    pub accepted: Accepted,
+    /// Index of the listener it came by.
+    pub listener: usize,
+    pub permit: Permit,
+    /// It has not served a request yet.
+    pub new: bool,
 }
 
-async fn task(shard: Rc<Shard>, accepted: Accepted, listener: usize, permit: Permit) {
+/// Starts a task that serves it on this shard.
+pub fn spawn(shard: &Rc<Shard>, arrival: Arrival) {
+    // Counted now and not when the task first runs: the next connection is placed by this count.
     shard.connection_opened();
-    let open = Open {
-        shard,
-        _permit: permit,
-    };
-    if runtime::catch_panic(serve(open.shard.clone(), accepted, listener))
-        .await
-        .is_err()
-    {
+    let open = Open { shard: shard.clone() };
+    runtime::spawn(task(open, arrival));
+}
+
+async fn task(open: Open, arrival: Arrival) {
+    let Arrival {
+        accepted,
+        listener,
+        permit,
+        new,
+    } = arrival;
+    match runtime::catch_panic(serve(open.shard.clone(), accepted, listener, new)).await {
+        Ok(None) => {}
+        Ok(Some((moving, accepted))) => {
+            let shard = open.shard.clone();
+            drop(open);
+            let arrival = Arrival {
+                accepted,
+                listener,
+                permit,
+                new: false,
+            };
+            if let Some(back) = shard.hand_over_idle(moving, arrival) {
+                spawn(&shard, back);
+            }
+        }
         // The panic hook has logged where; this connection is gone, the others go on.
-        open.shard.counters.panics.add(1);
+        Err(_) => open.shard.counters.panics.add(1),
     }
 }
 
 /// Counts the connection until its task ends, however it ends.
 struct Open {
     shard: Rc<Shard>,
-    _permit: Permit,
 }
 
 impl Drop for Open {
@@ -72,10 +98,9 @@ impl Drop for Open {
     }
 }
 
-async fn serve(shard: Rc<Shard>, accepted: Accepted, listener: usize) {
-    let Ok(wire) = Wire::new(&shard.net, accepted.descriptor) else {
-        return;
-    };
+/// Until the connection ends, or should go on on another shard.
+async fn serve(shard: Rc<Shard>, accepted: Accepted, listener: usize, new: bool) -> Option<(Move, Accepted)> {
+    let wire = Wire::new(&shard.net, accepted.descriptor).ok()?;
     let client_text = AddressText::new(accepted.client);
     let futures = shard.net.futures.clone();
     let mut connection = Connection {
@@ -85,24 +110,52 @@ async fn serve(shard: Rc<Shard>, accepted: Accepted, listener: usize) {
         client_text,
         listener,
         scanner: HeadScanner::default(),
+        pace: Pace::default(),
     };
-    let mut first = true;
+    let mut first = new;
     loop {
         if !connection.wire.has_unread() && !connection.wait(first).await {
-            return;
+            return None;
         }
         first = false;
         match futures.hold(exchange::run(&mut connection)).await {
-            After::KeepAlive => {}
-            After::Close => return,
+            After::KeepAlive => {
+                if let Some(leaving) = connection.leave() {
+                    return Some(leaving);
+                }
+            }
+            After::Close => return None,
             // Boxed: rare, and it would be the largest part of what a waiting connection holds.
-            After::Linger => return Box::pin(linger::linger(&connection.shard.net, &connection.wire)).await,
-            After::Reset => return net::reset_on_close(connection.wire.socket().descriptor()),
+            After::Linger => {
+                Box::pin(linger::linger(&connection.shard.net, &connection.wire)).await;
+                return None;
+            }
+            After::Reset => {
+                net::reset_on_close(connection.wire.socket().descriptor());
+                return None;
+            }
         }
     }
 }
 
 impl Connection {
+    /// Between two requests: whether another shard should serve the next, and then the socket for it.
+    ///
+    /// Nothing is under way on the driver at this moment: the reply is written, the next wait has not begun, so
+    /// nothing has to be cancelled. Bytes the client sends meanwhile stay in the kernel. A wait that a finished
+    /// exchange abandoned may still be on its way out of the ring; it belongs to the descriptor that stays here
+    /// and takes no byte.
+    fn leave(&mut self) -> Option<(Move, Accepted)> {
+        let moving = self.shard.served(&mut self.pace)?;
+        if self.wire.has_unread() || !self.wire.is_sound() {
+            return None;
+        }
+        // Without a descriptor to spare it stays.
+        let descriptor = net::duplicate(self.wire.socket().descriptor()).ok()?;
+        let client = self.client;
+        Some((moving, Accepted { descriptor, client }))
+    }
+
     /// Waits for the first byte of a request, holding nothing. False: the connection ended or was idle too long.
     async fn wait(&mut self, first: bool) -> bool {
         let limits = self.shard.live().snapshot.limits;

@@ -33,7 +33,7 @@ fn every_address_fits() {
 
 #[test]
 fn a_waiting_connection_is_small() {
-    fn size_of_future<F: Future>(_: impl Fn(Rc<Shard>, Accepted, usize, Permit) -> F) -> usize {
+    fn size_of_future<F: Future>(_: impl Fn(Open, Arrival) -> F) -> usize {
         size_of::<F>()
     }
     let size = size_of_future(task);
@@ -80,6 +80,7 @@ fn a_panic_closes_its_own_connection(driver: Driver) {
         admission: Arc::new(Admission::new(10, None)),
         records: None,
         pseudonym: "ringway-test".into(),
+        peers: None,
         seed: 1,
     };
     let ready = Box::new(move || ready.send(()).expect("the test waits"));

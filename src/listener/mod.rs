@@ -1,7 +1,8 @@
 //! Accepting connections on one shard.
 //!
 //! Each shard has a listener of its own on every address (SO_REUSEPORT): the kernel spreads connections by the
-//! hash of their addresses, and no shard ever waits for another. It waits for readiness on the driver and then
+//! hash of their addresses, and no shard ever waits for another. The hash is even for many connections and not for
+//! few, so one that comes to a shard with more than others is handed on. It waits for readiness on the driver and then
 //! accepts with a system call that cannot wait, so an accept is never in flight when the listener must go.
 
 mod admission;
@@ -9,7 +10,8 @@ mod admission;
 pub use admission::{Admission, Permit, Refused};
 
 use crate::{
-    connection, net, reply,
+    connection::{self, Arrival},
+    net, reply,
     runtime::{self, Socket},
     shard::Shard,
 };
@@ -105,7 +107,22 @@ impl Listener {
     fn admit(&self, shard: &Rc<Shard>, accepted: net::Accepted) {
         use std::os::fd::AsRawFd;
         match Admission::admit(&shard.admission, accepted.client.ip()) {
-            Ok(permit) => connection::spawn(shard, accepted, self.index, permit),
+            Ok(permit) => {
+                shard.counters.connections_accepted.add(1);
+                let arrival = Arrival {
+                    accepted,
+                    listener: self.index,
+                    permit,
+                    new: true,
+                };
+                let stays = match shard.lighter_for_new() {
+                    Some(to) => shard.hand_over_new(to, arrival),
+                    None => Some(arrival),
+                };
+                if let Some(arrival) = stays {
+                    connection::spawn(shard, arrival);
+                }
+            }
             Err(Refused) => {
                 shard.counters.connections_refused.add(1);
                 net::send_now(accepted.descriptor.as_raw_fd(), reply::TOO_MANY_CONNECTIONS);

@@ -5,7 +5,7 @@ use socket2::{Domain, Protocol, SockAddr, SockAddrStorage, Type};
 use std::{
     io,
     net::{IpAddr, Ipv4Addr, SocketAddr},
-    os::fd::{FromRawFd, OwnedFd, RawFd},
+    os::fd::{BorrowedFd, FromRawFd, OwnedFd, RawFd},
     path::Path,
 };
 
@@ -40,6 +40,7 @@ pub fn bind(address: SocketAddr, shared: bool) -> io::Result<OwnedFd> {
 }
 
 /// A connection just accepted.
+#[derive(Debug)]
 pub struct Accepted {
     pub descriptor: OwnedFd,
     pub client: SocketAddr,
@@ -75,6 +76,16 @@ pub fn accept(listener: RawFd, driver: Driver) -> io::Result<Accepted> {
         .as_socket()
         .unwrap_or(SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0));
     Ok(Accepted { descriptor, client })
+}
+
+/// Another descriptor of the same socket, for a connection that changes threads: what the driver still knows of
+/// the first one ends with the first one. Flags of the socket, such as non-blocking, are those of both.
+///
+/// # Errors
+/// No descriptors left.
+pub fn duplicate(descriptor: RawFd) -> io::Result<OwnedFd> {
+    // SAFETY: the caller's socket owns the descriptor and lives through the call.
+    unsafe { BorrowedFd::borrow_raw(descriptor) }.try_clone_to_owned()
 }
 
 /// Begins a TCP connection without waiting; writable means decided, `connect_result` says how.

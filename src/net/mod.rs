@@ -10,8 +10,8 @@ mod wire;
 pub use buffers::{Buffer, Buffers, LARGE, SMALL};
 pub use deadline::{Deadline, Deadlines, SWEEP};
 pub use listen::{
-    Accepted, BACKLOG, accept, bind, connect, connect_result, connect_unix, raise_descriptor_limit,
-    refuse_new_connections, reset_on_close, send_now, shut, shut_write,
+    Accepted, BACKLOG, accept, bind, connect, connect_result, connect_unix, duplicate,
+    raise_descriptor_limit, refuse_new_connections, reset_on_close, send_now, shut, shut_write,
 };
 pub use pipe::{Lent, PIPE, Pipe, Pipes};
 pub use slab::{Slab, Slot};

@@ -67,11 +67,16 @@ macro_rules! counters {
 counters! {
     /// Requests whose head was read whole, or was refused.
     requests,
+    /// By this shard's listeners, whichever shard then serves them.
     connections_accepted,
-    /// A level, not a sum over time.
+    /// Served by this shard. A level, not a sum over time.
     connections_open,
     /// Closed at once because a connection cap was reached.
     connections_refused,
+    /// Accepted here and served by another shard, which had fewer.
+    connections_handed_over,
+    /// Given to a less busy shard between two requests.
+    connections_moved,
     upstream_connects,
     upstream_connect_failures,
     /// Exchanges that took an idle connection from the pool.

@@ -154,6 +154,7 @@ async fn serve(options: RunOptions) -> Result<(), String> {
     let names = names(&snapshot);
     let resolved = resolve::resolve_all_once(&names, FIRST_RESOLUTION).await;
     let mut shards = Shards::start(&snapshot, &chosen, count, &cpus, sockets)?;
+    state.set_shards(shards.counters());
     for resolution in resolved {
         shards.resolved(&resolution.host, &resolution.addresses);
     }

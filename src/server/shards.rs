@@ -7,10 +7,11 @@ use crate::{
         queue::{RecordReceiver, queue},
     },
     runtime::Chosen,
-    shard::{self, Message, Outbox, Parts, Start, inbox, snapshot::Snapshot},
+    shard::{self, Board, Message, Outbox, Parts, Peers, Start, inbox, snapshot::Snapshot},
 };
 use std::{
     hash::{BuildHasher, RandomState},
+    io,
     net::IpAddr,
     os::fd::OwnedFd,
     sync::Arc,
@@ -65,10 +66,15 @@ impl Shards {
             ready: 0,
             counters: Vec::new(),
         };
-        let mut outboxes = Vec::new();
-        for (index, listeners) in sockets.into_iter().enumerate() {
-            let (outbox, inbox) =
-                inbox().map_err(|error| format!("a shard's inbox could not be made: {error}"))?;
+        // All of them first: each shard can hand connections to every other.
+        let (outboxes, inboxes): (Vec<_>, Vec<_>) = (sockets.iter().map(|_| inbox()))
+            .collect::<io::Result<Vec<_>>>()
+            .map_err(|error| format!("a shard's inbox could not be made: {error}"))?
+            .into_iter()
+            .unzip();
+        all.outboxes = outboxes.into();
+        let board = Board::new(count);
+        for (index, (listeners, inbox)) in sockets.into_iter().zip(inboxes).enumerate() {
             let records = snapshot.access_log.is_some().then(|| {
                 let (sender, receiver) = queue(RECORD_QUEUE);
                 all.records.push(receiver);
@@ -86,6 +92,7 @@ impl Shards {
                     admission: admission.clone(),
                     records,
                     pseudonym: pseudonym.clone(),
+                    peers: Peers::new(index, board.clone(), all.outboxes.clone()),
                     seed: seeds.hash_one(index + 1),
                 },
                 listeners,
@@ -94,11 +101,9 @@ impl Shards {
                 ready: Box::new(move || drop(ready.send(Event::Ready))),
             };
             spawn(index, start, sender.clone())?;
-            outboxes.push(outbox);
             all.running += 1;
         }
         debug_assert_eq!(all.running, count);
-        all.outboxes = outboxes.into();
         Ok(all)
     }
 
@@ -109,6 +114,11 @@ impl Shards {
     /// The record queues, once.
     pub(super) fn records(&mut self) -> Vec<RecordReceiver> {
         std::mem::take(&mut self.records)
+    }
+
+    /// In the order of the shards.
+    pub(super) fn counters(&self) -> Vec<Arc<Counters>> {
+        self.counters.clone()
     }
 
     pub(super) fn totals(&self) -> Totals {

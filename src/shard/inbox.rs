@@ -1,9 +1,14 @@
-//! Messages from control into a shard: a queue that is looked at when a byte on a socket pair says so.
+//! Messages into a shard, from control and from other shards: a queue that is looked at when a byte on a socket
+//! pair says so.
 //!
 //! A waker across threads would need monoio's `sync` machinery on every park; a socket is what a shard waits
-//! on anyhow, on both drivers. Messages are rare (reload, names, drain), so a byte each costs nothing.
+//! on anyhow, on both drivers. Messages are rare (reload, names, drain, a connection handed over), so a byte each
+//! costs nothing.
 
-use crate::runtime::{Driver, Socket};
+use crate::{
+    connection::Arrival,
+    runtime::{Driver, Socket},
+};
 use std::{
     io::{self, Write},
     net::IpAddr,
@@ -25,33 +30,41 @@ pub enum Message {
     Cut,
 }
 
-/// Control's end.
+/// What arrives.
+#[derive(Debug)]
+pub enum Letter {
+    Message(Message),
+    /// A connection that another shard gives away.
+    Connection(Arrival),
+}
+
+/// The senders' end.
 #[derive(Debug)]
 pub struct Outbox {
-    messages: mpsc::Sender<Message>,
+    letters: mpsc::Sender<Letter>,
     bell: UnixStream,
 }
 
 /// The shard's end, not yet on its thread.
 #[derive(Debug)]
 pub struct Inbox {
-    messages: mpsc::Receiver<Message>,
+    letters: mpsc::Receiver<Letter>,
     bell: UnixStream,
 }
 
 /// # Errors
 /// No descriptors left.
 pub fn inbox() -> io::Result<(Outbox, Inbox)> {
-    let (sender, messages) = mpsc::channel();
+    let (sender, letters) = mpsc::channel();
     let (ours, theirs) = UnixStream::pair()?;
     ours.set_nonblocking(true)?;
     Ok((
         Outbox {
-            messages: sender,
+            letters: sender,
             bell: ours,
         },
         Inbox {
-            messages,
+            letters,
             bell: theirs,
         },
     ))
@@ -60,19 +73,35 @@ pub fn inbox() -> io::Result<(Outbox, Inbox)> {
 impl Outbox {
     /// A shard that has ended does not listen; that is not an error here.
     pub fn send(&self, message: Message) {
-        if self.messages.send(message).is_ok() {
-            // A full pipe has unread bytes, which wake the shard as well.
-            let _ = (&self.bell).write(&[1]);
+        if self.letters.send(Letter::Message(message)).is_ok() {
+            self.ring();
         }
+    }
+
+    /// # Errors
+    /// The shard has ended; the connection comes back.
+    pub(super) fn hand_over(&self, connection: Arrival) -> Result<(), Arrival> {
+        if let Err(mpsc::SendError(Letter::Connection(connection))) =
+            self.letters.send(Letter::Connection(connection))
+        {
+            return Err(connection);
+        }
+        self.ring();
+        Ok(())
+    }
+
+    /// Never waits: a full pipe has unread bytes, which wake the shard as well.
+    fn ring(&self) {
+        let _ = (&self.bell).write(&[1]);
     }
 }
 
 impl Inbox {
-    /// Hands every message to `handle` until control's end is gone or `handle` says stop.
+    /// Hands every letter to `handle` until the senders are gone.
     ///
     /// # Errors
     /// The driver refused the bell.
-    pub async fn listen(self, driver: Driver, mut handle: impl FnMut(Message)) -> io::Result<()> {
+    pub async fn listen(self, driver: Driver, mut handle: impl FnMut(Letter)) -> io::Result<()> {
         self.bell.set_nonblocking(driver.wants_nonblocking())?;
         let bell = Socket::new(OwnedFd::from(self.bell))?;
         let mut buffer = crate::net::Buffer::with_capacity(64);
@@ -83,8 +112,8 @@ impl Inbox {
             if result? == 0 {
                 return Ok(());
             }
-            while let Ok(message) = self.messages.try_recv() {
-                handle(message);
+            while let Ok(letter) = self.letters.try_recv() {
+                handle(letter);
             }
         }
     }

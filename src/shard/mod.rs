@@ -1,17 +1,22 @@
 //! What one shard owns: a thread, pinned, with everything a request needs on it. Shared by its tasks through
 //! `Rc<Shard>`; nothing here is locked, because nothing here is shared with another thread.
 
+mod balance;
 mod inbox;
 mod live;
+mod peers;
 mod run;
 pub mod snapshot;
 
-pub use inbox::{Inbox, Message, Outbox, inbox};
+pub use balance::Pace;
+pub use inbox::{Inbox, Letter, Message, Outbox, inbox};
 pub use live::Live;
+pub use peers::{Board, Move, Peers};
 pub use run::{Start, run};
 
 use crate::{
     clock::Clock,
+    connection::{self, Arrival},
     http1,
     listener::Admission,
     net::Net,
@@ -43,6 +48,8 @@ pub struct Shard {
     scratches: RefCell<Vec<Box<Scratch>>>,
     draining: Cell<bool>,
     open: Cell<u32>,
+    /// None: this shard is alone.
+    peers: Option<Peers>,
     random: Cell<u64>,
 }
 
@@ -69,6 +76,7 @@ pub struct Parts {
     pub admission: Arc<Admission>,
     pub records: Option<RecordSender>,
     pub pseudonym: Arc<str>,
+    pub peers: Option<Peers>,
     /// Any number that differs between shards and processes.
     pub seed: u64,
 }
@@ -85,6 +93,7 @@ impl Shard {
             scratches: RefCell::default(),
             draining: Cell::new(false),
             open: Cell::new(0),
+            peers: parts.peers,
             random: Cell::new(parts.seed | 1),
         })
     }
@@ -98,8 +107,17 @@ impl Shard {
         self.draining.get()
     }
 
+    /// Connections are not given to other shards any more.
     pub fn begin_drain(&self) {
         self.draining.set(true);
+        if let Some(peers) = &self.peers {
+            peers.seal();
+        }
+    }
+
+    /// No connection is on its way from another shard, and none will be.
+    pub fn nothing_comes(&self) -> bool {
+        self.peers.as_ref().is_none_or(Peers::nothing_comes)
     }
 
     /// Connections open on this shard.
@@ -109,13 +127,65 @@ impl Shard {
 
     pub fn connection_opened(&self) {
         self.open.set(self.open.get() + 1);
-        self.counters.connections_accepted.add(1);
         self.counters.connections_open.add(1);
+        if let Some(peers) = &self.peers {
+            peers.opened();
+        }
     }
 
+    /// Ended, or given to another shard.
     pub fn connection_closed(&self) {
         self.open.set(self.open.get() - 1);
         self.counters.connections_open.subtract(1);
+        if let Some(peers) = &self.peers {
+            peers.closed();
+        }
+    }
+
+    /// The shard that should serve a connection accepted here; None for this one.
+    pub fn lighter_for_new(&self) -> Option<usize> {
+        let peers = self.peers.as_ref()?;
+        // This connection has been admitted, and counts among them already.
+        peers.lighter(self.admission.open().saturating_sub(1))
+    }
+
+    /// To be called after each request, when the connection will be kept. Some: it should move.
+    pub fn served(&self, pace: &mut Pace) -> Option<Move> {
+        self.peers.as_ref()?.served(pace)
+    }
+
+    /// Gives an accepted connection to another shard. What comes back is to be served here.
+    pub fn hand_over_new(&self, to: usize, connection: Arrival) -> Option<Arrival> {
+        let back = self.hand_over(to, connection);
+        self.counters
+            .connections_handed_over
+            .add(u64::from(back.is_none()));
+        back
+    }
+
+    /// Gives an idle connection to another shard. What comes back is to be served here.
+    pub fn hand_over_idle(&self, done: Move, connection: Arrival) -> Option<Arrival> {
+        let back = self.hand_over(done.to, connection);
+        self.counters.connections_moved.add(u64::from(back.is_none()));
+        if let Some(peers) = &self.peers {
+            peers.moved(done);
+        }
+        back
+    }
+
+    fn hand_over(&self, to: usize, connection: Arrival) -> Option<Arrival> {
+        match &self.peers {
+            Some(peers) => peers.hand_over(to, connection).err(),
+            None => Some(connection),
+        }
+    }
+
+    /// Serves what another shard has handed over.
+    fn take_over(self: &Rc<Self>, connection: Arrival) {
+        connection::spawn(self, connection);
+        if let Some(peers) = &self.peers {
+            peers.taken();
+        }
     }
 
     /// xorshift64*: for balancing and request ids, which need to differ, not to be secret.

@@ -1,6 +1,6 @@
 //! The life of a shard's thread: pin, start the driver, accept, listen to control, drain, end.
 
-use super::{Inbox, Message, Parts, Shard};
+use super::{Inbox, Letter, Message, Parts, Shard};
 use crate::{listener::Listener, runtime};
 use std::{
     cell::Cell,
@@ -58,13 +58,14 @@ async fn serve(start: Start) -> io::Result<()> {
     let state = Rc::new(State::default());
     let inbox = {
         let (shard, state) = (shard.clone(), state.clone());
-        start
-            .inbox
-            .listen(shard.net.driver, move |message| match message {
-                Message::Resolved { name, addresses } => shard.live().resolved(&name, &addresses),
-                Message::Drain => state.end(false),
-                Message::Cut => state.end(true),
-            })
+        start.inbox.listen(shard.net.driver, move |letter| match letter {
+            Letter::Connection(connection) => shard.take_over(connection),
+            Letter::Message(Message::Resolved { name, addresses }) => {
+                shard.live().resolved(&name, &addresses);
+            }
+            Letter::Message(Message::Drain) => state.end(false),
+            Letter::Message(Message::Cut) => state.end(true),
+        })
     };
     runtime::spawn(async move {
         if let Err(error) = inbox.await {
@@ -117,7 +118,8 @@ async fn drain(shard: &Rc<Shard>, listeners: Vec<Rc<Listener>>, state: &State) {
             closing.set(closing.get() - 1);
         });
     }
-    while (closing.get() > 0 || shard.open() > 0) && !state.cut.get() {
+    // A shard that has not heard of the drain yet may still give connections to this one; it hears at once.
+    while (closing.get() > 0 || !shard.nothing_comes() || shard.open() > 0) && !state.cut.get() {
         runtime::sleep(DRAIN_LOOK).await;
     }
     if shard.open() > 0 {
@@ -131,7 +133,7 @@ async fn drain(shard: &Rc<Shard>, listeners: Vec<Rc<Listener>>, state: &State) {
     }
 }
 
-/// Everything periodic of a shard in one task: deadlines, and idle upstream connections.
+/// Everything periodic of a shard in one task: deadlines, idle upstream connections, the balance of shards.
 async fn housekeeping(shard: Rc<Shard>) {
     loop {
         runtime::sleep(crate::net::SWEEP).await;
@@ -140,6 +142,9 @@ async fn housekeeping(shard: Rc<Shard>) {
         shard.net.deadlines.sweep(now);
         for cluster in &shard.live().clusters {
             cluster.sweep(now);
+        }
+        if let Some(peers) = &shard.peers {
+            peers.sweep(now);
         }
     }
 }

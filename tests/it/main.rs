@@ -26,6 +26,7 @@ mod ports;
 mod regressions;
 mod retries;
 mod routing;
+mod shards;
 mod streaming;
 mod strictness;
 mod timeouts;
