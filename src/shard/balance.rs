@@ -3,16 +3,21 @@
 //! Two measures, because two things can be known. Of a new connection nothing is, so open connections are
 //! compared. Of one that has served requests its pace is, so busyness is: an idle connection weighs nothing.
 //!
-//! Busyness is not the number of requests alone. Shards at their limit all serve as many as they can, whether
-//! four connections share one or one has it to itself; the one who suffers is the client, whose connection gets
-//! a fourth. And it is not the number of connections that spoke: one that asks once a second is not one that
-//! never stops. So a connection counts by its requests, and from half the typical pace on it counts as one whole
-//! busy connection. Typical is the pace that a request finds on its connection (the mean over requests, not over
-//! connections), which a crowd of quiet connections does not change. The error accepted: connections whose
-//! paces lie within a factor of two of the typical count the same.
+//! Busyness is not the number of requests alone. What a busy connection gets served is what its shard can do, not
+//! what it wants: on a shard at its limit four connections get a fourth each, and on a CPU that something else
+//! uses they get less again. By requests such a shard would look light, and be given more. And busyness is not
+//! the number of connections that spoke: one that asks once a second is not one that never stops. So a connection
+//! counts by its requests, and from an eighth of the typical pace on it counts as one whole busy connection.
+//! Typical is the pace of the connection that the middle one of all requests came by, which a crowd of quiet
+//! connections does not change. The error accepted: connections whose paces lie within a factor of eight of the
+//! typical count the same. Less would tell them apart better, and mistake a shard that has to share its CPU for
+//! an idle one.
+//!
+//! Paces are known as powers of two only: a shard counts how many connections got how far, which costs a request
+//! one comparison, and leaves what is typical to be asked when the window is over.
 
 use crate::clock::Tick;
-use std::cmp::Reverse;
+use std::{cmp::Reverse, ops::AddAssign};
 
 /// Paces are measured over this long, in milliseconds; the windows of all shards begin at the same time.
 pub(super) const WINDOW: Tick = 1000;
@@ -20,8 +25,17 @@ pub(super) const WINDOW: Tick = 1000;
 /// What one busy connection weighs.
 pub(super) const BUSY: u32 = 256;
 
+/// Paces told apart: up to 2^23 requests a window, far above what one connection can do.
+pub(super) const LEVELS: usize = 24;
+
+/// An eighth of the typical pace, as levels below it.
+const BELOW_TYPICAL: usize = 3;
+
 /// A shard that served fewer requests in a window gives none away: there is nothing to gain.
-const QUIET: u64 = 100;
+const QUIET: u64 = 64;
+
+/// Given away after one window at most. More is a matter of the next.
+const AT_ONCE: u32 = 32 * BUSY;
 
 /// How many requests a connection served: in this window, and in the one before.
 #[derive(Debug, Default, Clone, Copy)]
@@ -44,56 +58,86 @@ impl Pace {
         self.now
     }
 
-    /// Of [`BUSY`]. 0 in the window in which it came to this shard: what it does here is not known yet, and so
-    /// nothing is passed on that has just been passed.
-    pub(super) fn weight(self, whole: u32) -> u32 {
-        let capped = u64::from(self.before.min(whole));
-        (capped * u64::from(BUSY) / u64::from(whole.max(1))) as u32
+    /// What it weighed in the window before. 0 in the window in which it came to this shard: what it does here is
+    /// not known yet, and so nothing is passed on that has just been passed.
+    pub(super) fn weight(self, whole: usize) -> u32 {
+        let level = self.before.checked_ilog2();
+        level.map_or(0, |level| weight(level as usize, whole))
     }
 }
 
-/// One shard's window.
+/// Of a connection that served at least 2^`level` requests and fewer than twice that, where 2^`whole` make a busy one.
+fn weight(level: usize, whole: usize) -> u32 {
+    BUSY >> whole.saturating_sub(level).min(31)
+}
+
+/// One window of one shard, or of all together.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Work {
-    pub requests: u64,
-    /// Sum over requests of how many their connection had served by then in the window.
-    pub paces: u64,
-    /// Requests, each connection's only up to the pace from which it counts as one whole.
-    pub counted: u64,
+    /// Connections that served at least 2^index requests.
+    pub reached: [u32; LEVELS],
 }
 
 impl Work {
-    /// `served`: what [`Pace::count`] gave.
-    pub(super) fn add(&mut self, served: u32, whole: u32) {
-        self.requests += 1;
-        self.paces += u64::from(served);
-        self.counted += u64::from(served <= whole);
+    /// `served`: what [`Pace::count`] gave; to be called when it is a power of two.
+    pub(super) fn add(&mut self, served: u32) {
+        if let Some(reached) = self.reached.get_mut(served.trailing_zeros() as usize) {
+            *reached += 1;
+        }
     }
 
-    /// In parts of [`BUSY`].
-    pub(super) fn load(&self, whole: u32) -> u32 {
-        let load = self.counted.saturating_mul(u64::from(BUSY)) / u64::from(whole.max(1));
-        u32::try_from(load).unwrap_or(u32::MAX)
+    /// Connections by level, from the lowest; each only under the highest it reached.
+    fn levels(&self) -> impl DoubleEndedIterator<Item = (usize, u32)> {
+        (0..LEVELS).map(|level| {
+            let higher = self.reached.get(level + 1).copied().unwrap_or(0);
+            (level, self.reached[level].saturating_sub(higher))
+        })
+    }
+
+    /// Counting each connection's last power of two only: at least half of all.
+    fn requests(&self) -> u64 {
+        self.levels()
+            .map(|(level, connections)| u64::from(connections) << level)
+            .sum()
+    }
+
+    /// The level from which a connection counts as one whole.
+    pub(super) fn whole(&self) -> usize {
+        let (all, mut above) = (self.requests(), 0);
+        let typical = self.levels().rev().find(|(level, connections)| {
+            above += u64::from(*connections) << level;
+            above > 0 && above * 2 >= all
+        });
+        typical.map_or(0, |(level, _)| level.saturating_sub(BELOW_TYPICAL))
+    }
+
+    /// The sum of the weights of its connections.
+    pub(super) fn load(&self, whole: usize) -> u32 {
+        (self.levels()).fold(0_u32, |load, (level, connections)| {
+            load.saturating_add(connections.saturating_mul(weight(level, whole)))
+        })
     }
 }
 
-/// The pace from which a connection counts as one whole, given the sums over all shards: the mean, over
-/// requests, of how many their connection had served by then, which is half of what it served in all.
-pub(super) fn whole(requests: u64, paces: u64) -> u32 {
-    u32::try_from(paces / requests.max(1)).unwrap_or(u32::MAX).max(1)
+impl AddAssign for Work {
+    fn add_assign(&mut self, other: Self) {
+        for (sum, more) in self.reached.iter_mut().zip(other.reached) {
+            *sum = sum.saturating_add(more);
+        }
+    }
 }
 
 /// Where a new connection goes that came to shard `me`; None to stay.
 ///
 /// `total` is the number open on all shards and `open` that of one, without the new one. Where there are many,
-/// the kernel's hash is even enough: a sixteenth of the mean is let pass, which below sixteen connections a shard
-/// is nothing. A shard that has no more than the mean keeps what it gets without looking at the others.
+/// the kernel's hash is even enough: a sixteenth of the mean is let pass, and a shard that has no more than the
+/// mean does not even look at the others. Below sixteen connections a shard every one counts.
 pub(super) fn place(me: usize, shards: usize, total: u32, open: impl Fn(usize) -> u32) -> Option<usize> {
     let mine = open(me);
-    if u64::from(mine) * shards as u64 <= u64::from(total) {
+    let slack = total / (shards as u32 * 16);
+    if slack > 0 && u64::from(mine) * shards as u64 <= u64::from(total) {
         return None;
     }
-    let slack = total / (shards as u32 * 16);
     let (least, lightest) = (0..shards)
         .filter(|shard| *shard != me)
         .map(|shard| (open(shard), shard))
@@ -107,6 +151,9 @@ pub(super) struct Plan {
     pub to: usize,
     /// In parts of [`BUSY`].
     pub left: u32,
+    /// The level that weights refer to: that of the window the plan was made of, so that the weights of this shard's
+    /// connections add up to the load it was made of.
+    pub whole: usize,
 }
 
 impl Plan {
@@ -118,16 +165,21 @@ impl Plan {
     }
 }
 
-/// Whether shard `me` gives connections away, and to which, after a window with these loads.
+/// Whether shard `me` gives connections away, and to which, after a window in which the shards did this work.
 ///
 /// The heaviest gives to the lightest, the second to the second, so that no two give to the same; all shards
 /// come to the same pairs, as they look at the same numbers. Half the difference is given, when it is at least
 /// one and a half busy connections (moving one of two would only swap the roles) and an eighth of the giver's
 /// load (the next window differs by itself).
-pub(super) fn plan(me: usize, requests: u64, loads: &mut [(u32, usize)]) -> Option<Plan> {
-    if requests < QUIET {
-        return None;
-    }
+pub(super) fn plan(me: usize, works: &[(usize, Work)]) -> Option<Plan> {
+    let mut all = Work::default();
+    works.iter().for_each(|(_, work)| all += *work);
+    let whole = all.whole();
+    let mut loads: Vec<(u32, usize)> = works
+        .iter()
+        .filter(|(shard, work)| *shard != me || work.requests() >= QUIET)
+        .map(|(shard, work)| (work.load(whole), *shard))
+        .collect();
     loads.sort_unstable_by_key(|(load, shard)| (Reverse(*load), *shard));
     let rank = loads.iter().position(|(_, shard)| *shard == me)?;
     let partner = loads.len() - 1 - rank;
@@ -136,8 +188,16 @@ pub(super) fn plan(me: usize, requests: u64, loads: &mut [(u32, usize)]) -> Opti
     }
     let (mine, (theirs, to)) = (loads[rank].0, loads[partner]);
     let excess = mine - theirs;
-    let left = excess / 2;
-    (excess >= BUSY + BUSY / 2 && excess >= mine / 8).then_some(Plan { to, left })
+    let left = (excess / 2).min(AT_ONCE);
+    (excess >= BUSY + BUSY / 2 && excess >= mine / 8).then_some(Plan { to, left, whole })
+}
+
+/// What to carry out of two windows' plans, one after the other: what both say. A single window is often odd, its
+/// traffic just beginning or a CPU just taken.
+pub(super) fn lasting(before: Option<Plan>, now: Option<Plan>) -> Option<Plan> {
+    let (before, now) = (before?, now?);
+    let left = now.left.min(before.left);
+    Some(Plan { left, ..now })
 }
 
 #[cfg(test)]
@@ -189,32 +249,29 @@ mod tests {
         assert_eq!(placed(0, &[1200, 800]), Some(1));
     }
 
-    /// Windows of shards whose connections serve so many requests each; what a whole one is settles first.
-    fn loads(shards: &[Vec<u32>]) -> (u32, Vec<(u32, usize)>) {
-        let work = |whole| {
-            shards.iter().map(move |connections| {
-                let mut work = Work::default();
-                for served in connections {
-                    let served = u64::from(*served);
-                    work.requests += served;
-                    work.paces += served * (served + 1) / 2;
-                    work.counted += served.min(u64::from(whole));
-                }
-                work
-            })
+    /// Windows of shards whose connections serve so many requests each.
+    fn works(shards: &[Vec<u32>]) -> Vec<(usize, Work)> {
+        let work = |connections: &Vec<u32>| {
+            let mut work = Work::default();
+            for served in connections {
+                (0..LEVELS)
+                    .filter(|level| *served >= 1 << level)
+                    .for_each(|level| work.reached[level] += 1);
+            }
+            work
         };
-        let (requests, paces) = work(1).fold((0, 0), |(r, p), work| (r + work.requests, p + work.paces));
-        let whole = whole(requests, paces);
-        let loads = work(whole).map(|work| work.load(whole)).zip(0..).collect();
-        (whole, loads)
+        shards.iter().map(work).enumerate().collect()
     }
 
     fn planned(me: usize, shards: &[Vec<u32>]) -> Option<Plan> {
-        plan(
-            me,
-            u64::from(shards[me].iter().sum::<u32>()),
-            &mut loads(shards).1,
-        )
+        plan(me, &works(shards))
+    }
+
+    fn pace(served: u32) -> Pace {
+        Pace {
+            before: served,
+            ..Pace::default()
+        }
     }
 
     /// Connections that wait for each answer, on shards that serve 60,000 at most: those of one share it.
@@ -225,25 +282,21 @@ mod tests {
             .collect()
     }
 
-    /// Moves what the plan wants and asks again, until nothing more is wanted; fails if that never is.
+    /// Moves what the plans want and asks again, until nothing more is wanted; fails if that never is.
     fn settle(mut shards: Vec<Vec<u32>>) -> (Vec<Vec<u32>>, usize) {
         let mut moves = 0;
         for _ in 0..20 {
-            let (whole, loads) = loads(&shards);
+            let works = works(&shards);
             let mut moved = Vec::new();
-            for me in 0..shards.len() {
-                let requests = shards[me].iter().map(|n| u64::from(*n)).sum();
-                let Some(mut plan) = plan(me, requests, &mut loads.clone()) else {
+            for (me, connections) in shards.iter_mut().enumerate() {
+                let Some(mut plan) = plan(me, &works) else {
                     continue;
                 };
-                shards[me].retain(|served| {
-                    let pace = Pace {
-                        before: *served,
-                        ..Pace::default()
-                    };
-                    let wanted = plan.wants(pace.weight(whole));
+                connections.retain(|served| {
+                    let weight = pace(*served).weight(plan.whole);
+                    let wanted = plan.wants(weight);
                     if wanted {
-                        plan.left = plan.left.saturating_sub(pace.weight(whole));
+                        plan.left = plan.left.saturating_sub(weight);
                         moved.push((plan.to, *served));
                     }
                     !wanted
@@ -265,15 +318,10 @@ mod tests {
             // Rates follow from the counts, so each round begins from them anew.
             for _ in 0..8 {
                 let shards = closed_loop(&counts);
-                let whole = loads(&shards).0;
                 let Some(mut plan) = planned(0, &shards) else {
                     break;
                 };
-                let weight = Pace {
-                    before: shards[0][0],
-                    ..Pace::default()
-                }
-                .weight(whole);
+                let weight = pace(shards[0][0]).weight(plan.whole);
                 while plan.wants(weight) {
                     plan.left = plan.left.saturating_sub(weight);
                     counts[0] -= 1;
@@ -308,6 +356,12 @@ mod tests {
         let mut crowd = vec![vec![1; 5_000], vec![1; 5_000]];
         crowd[1].extend([9_000; 3]);
         assert_eq!(planned(1, &crowd).map(|plan| plan.to), Some(0));
+    }
+
+    /// The same connections, four on each, but the second shard gets a fifth of its CPU.
+    #[test]
+    fn a_shard_that_shares_its_cpu_is_not_given_more() {
+        assert_eq!(planned(0, &[vec![15_000; 4], vec![3_000; 4]]), None);
     }
 
     #[test]
@@ -357,30 +411,52 @@ mod tests {
     }
 
     #[test]
-    fn work_is_what_its_connections_served() {
-        let mut work = Work::default();
-        for served in [1, 4, 10] {
-            (1..=served).for_each(|n| work.add(n, 4));
+    fn the_work_of_a_window_is_the_sum_of_its_connections() {
+        let (mut work, mut paces) = (Work::default(), Vec::new());
+        for served in [1, 4, 10, 700, 9000] {
+            let mut pace = Pace::default();
+            for _ in 0..served {
+                let served = pace.count(7);
+                if served.is_power_of_two() {
+                    work.add(served);
+                }
+            }
+            pace.count(8);
+            paces.push(pace);
         }
-        let expected = Work {
-            requests: 15,
-            paces: 1 + 10 + 55,
-            counted: 1 + 4 + 4,
+        assert_eq!(vec![(0, work)], works(&[vec![1, 4, 10, 700, 9000]]));
+        assert_eq!((work.requests(), work.whole()), (1 + 4 + 8 + 512 + 8192, 10));
+        for whole in 0..LEVELS {
+            let weights: u32 = paces.iter().map(|pace| pace.weight(whole)).sum();
+            assert_eq!(work.load(whole), weights, "{whole}");
+        }
+        assert_eq!((Work::default().whole(), Work::default().load(3)), (0, 0));
+    }
+
+    #[test]
+    fn one_odd_window_moves_nothing() {
+        let some = |left| {
+            Some(Plan {
+                to: 1,
+                left,
+                whole: 3,
+            })
         };
-        assert_eq!((work, work.load(4)), (expected, BUSY * 9 / 4));
-        assert_eq!(whole(work.requests, work.paces), 4);
-        assert_eq!(whole(0, 0), 1);
+        assert_eq!(lasting(None, some(9)), None);
+        assert_eq!(lasting(some(9), None), None);
+        assert_eq!(lasting(some(9), some(5)), some(5));
+        assert_eq!(lasting(some(5), some(9)), some(5));
     }
 
     #[test]
     fn a_pace_is_that_of_the_last_whole_window() {
         let mut pace = Pace::default();
-        assert_eq!((pace.count(5), pace.count(5), pace.weight(2)), (1, 2, 0));
+        assert_eq!((pace.count(5), pace.count(5), pace.weight(1)), (1, 2, 0));
         assert_eq!(
-            (pace.count(6), pace.weight(2), pace.weight(4)),
+            (pace.count(6), pace.weight(1), pace.weight(2)),
             (1, BUSY, BUSY / 2)
         );
         pace.count(9);
-        assert_eq!(pace.weight(1), 0, "it was idle for a window");
+        assert_eq!(pace.weight(0), 0, "it was idle for a window");
     }
 }

@@ -7,21 +7,22 @@
 
 use super::{
     Outbox,
-    balance::{self, Pace, Plan, WINDOW, Work},
+    balance::{self, LEVELS, Pace, Plan, WINDOW, Work},
 };
 use crate::{clock::Tick, connection::Arrival};
 use std::{
-    cell::Cell,
+    cell::{Cell, RefCell},
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU32, Ordering},
     },
 };
 
-/// Connections one shard gives away in a window, new and idle ones together. A hand-over costs some 5 µs of CPU
-/// on the two shards, so this is 0.15 % of one. Few long connections need no more; a stream of short ones would
-/// be handed over without end and gains nothing by it.
+/// New connections one shard gives away: so many at once, and so many a window in the long run. A hand-over costs
+/// some 10 µs of CPU on the two shards. Few long connections need no more of them; a stream of short ones would be
+/// handed over without end, gains nothing by it, and so pays a third of a thousandth of a CPU.
 const HAND_OVERS: u32 = 256;
+const HAND_OVERS_A_WINDOW: u32 = 32;
 
 /// Into a window, milliseconds: then all shards have published the last one. Twice a sweep.
 const PUBLISHED: Tick = 200;
@@ -43,9 +44,7 @@ struct Place {
     coming: AtomicU32,
     /// The window that the rest is about. Written by it alone.
     window: AtomicU32,
-    requests: AtomicU64,
-    paces: AtomicU64,
-    load: AtomicU32,
+    reached: [AtomicU32; LEVELS],
     /// It gives nothing away any more. Set once, by it alone.
     sealed: AtomicBool,
 }
@@ -58,13 +57,12 @@ pub struct Peers {
     outboxes: Arc<[Outbox]>,
     open: Cell<u32>,
     window: Cell<u32>,
-    work: Cell<Work>,
-    /// The pace from which a connection counts as one whole; the same on all shards, for a whole window.
-    whole: Cell<u32>,
-    next_whole: Cell<u32>,
-    /// Hand-overs left in this window.
+    work: RefCell<Work>,
+    /// New connections that may be handed over.
     allowed: Cell<u32>,
     planned: Cell<bool>,
+    /// What the last window says; what it and the one before say is the plan.
+    wish: Cell<Option<Plan>>,
     plan: Cell<Option<Plan>>,
     /// It gave idle connections away in this window, so the window says nothing about the next.
     gave: Cell<bool>,
@@ -95,11 +93,10 @@ impl Peers {
             outboxes,
             open: Cell::new(0),
             window: Cell::new(0),
-            work: Cell::default(),
-            whole: Cell::new(1),
-            next_whole: Cell::new(1),
+            work: RefCell::default(),
             allowed: Cell::new(HAND_OVERS),
             planned: Cell::new(false),
+            wish: Cell::new(None),
             plan: Cell::new(None),
             gave: Cell::new(false),
             gave_before: Cell::new(false),
@@ -122,25 +119,26 @@ impl Peers {
     /// Where a connection just accepted should go; None to keep it. `total`: connections open in the process,
     /// without this one.
     pub(super) fn lighter(&self, total: u32) -> Option<usize> {
-        if self.allowed.get() == 0 {
-            return None;
-        }
-        balance::place(self.me, self.board.places.len(), total, |shard| {
+        let allowed = self.allowed.get().checked_sub(1)?;
+        let to = balance::place(self.me, self.board.places.len(), total, |shard| {
             let place = &self.board.places[shard];
             let open = place.open.load(Ordering::Relaxed);
             open.saturating_add(place.coming.load(Ordering::Relaxed))
-        })
+        })?;
+        self.allowed.set(allowed);
+        Some(to)
     }
 
     /// Counts a request of a connection that is kept open; says where the connection should go now, if it
     /// should. Whoever does it says so with [`Self::hand_over`] and [`Self::moved`].
     pub(super) fn served(&self, pace: &mut Pace) -> Option<Move> {
-        let mut work = self.work.get();
-        work.add(pace.count(self.window.get()), self.whole.get());
-        self.work.set(work);
+        let served = pace.count(self.window.get());
+        if served.is_power_of_two() {
+            self.work.borrow_mut().add(served);
+        }
         let plan = self.plan.get()?;
-        let weight = pace.weight(self.whole.get());
-        (self.allowed.get() > 0 && plan.wants(weight)).then_some(Move { to: plan.to, weight })
+        let weight = pace.weight(plan.whole);
+        plan.wants(weight).then_some(Move { to: plan.to, weight })
     }
 
     pub(super) fn moved(&self, done: Move) {
@@ -158,13 +156,9 @@ impl Peers {
     pub(super) fn hand_over(&self, to: usize, connection: Arrival) -> Result<(), Arrival> {
         let coming = &self.board.places[to].coming;
         coming.fetch_add(1, Ordering::Relaxed);
-        let outcome = self.outboxes[to].hand_over(connection);
-        if outcome.is_ok() {
-            self.allowed.set(self.allowed.get().saturating_sub(1));
-        } else {
+        self.outboxes[to].hand_over(connection).inspect_err(|_| {
             coming.fetch_sub(1, Ordering::Relaxed);
-        }
-        outcome
+        })
     }
 
     /// A connection that was coming is counted as open here now.
@@ -200,39 +194,43 @@ impl Peers {
 
     fn begin_window(&self, window: u32) {
         let (mine, work) = (self.mine(), self.work.take());
-        mine.requests.store(work.requests, Ordering::Relaxed);
-        mine.paces.store(work.paces, Ordering::Relaxed);
-        mine.load.store(work.load(self.whole.get()), Ordering::Relaxed);
+        for (place, reached) in mine.reached.iter().zip(work.reached) {
+            place.store(reached, Ordering::Relaxed);
+        }
         // Release: whoever sees the window sees its numbers.
         mine.window.store(self.window.get(), Ordering::Release);
         self.window.set(window);
-        self.whole.set(self.next_whole.get());
         self.planned.set(false);
         self.plan.set(None);
         self.gave_before.set(self.gave.replace(false));
-        if !mine.sealed.load(Ordering::Relaxed) {
-            self.allowed.set(HAND_OVERS);
+        if !self.is_sealed() {
+            let allowed = self.allowed.get() + HAND_OVERS_A_WINDOW;
+            self.allowed.set(allowed.min(HAND_OVERS));
         }
     }
 
     fn look_at_the_others(&self) {
+        if self.gave_before.get() || self.is_sealed() {
+            // What was given away shows in part of the last window only.
+            self.wish.set(None);
+            return;
+        }
         let last = self.window.get().wrapping_sub(1);
-        let (mut requests, mut paces) = (0_u64, 0_u64);
+        let read = |reached: &AtomicU32| reached.load(Ordering::Relaxed);
         // A shard that was too busy to publish is left out, as giver and as receiver.
-        let mut loads: Vec<(u32, usize)> = (self.board.places.iter().enumerate())
+        let works: Vec<(usize, Work)> = (self.board.places.iter().enumerate())
             .filter(|(_, place)| place.window.load(Ordering::Acquire) == last)
             .map(|(shard, place)| {
-                requests = requests.saturating_add(place.requests.load(Ordering::Relaxed));
-                paces = paces.saturating_add(place.paces.load(Ordering::Relaxed));
-                (place.load.load(Ordering::Relaxed), shard)
+                let reached = std::array::from_fn(|level| read(&place.reached[level]));
+                (shard, Work { reached })
             })
             .collect();
-        self.next_whole.set(balance::whole(requests, paces));
-        let mine = self.mine();
-        if !self.gave_before.get() && !mine.sealed.load(Ordering::Relaxed) {
-            let requests = mine.requests.load(Ordering::Relaxed);
-            self.plan.set(balance::plan(self.me, requests, &mut loads));
-        }
+        let wish = balance::plan(self.me, &works);
+        self.plan.set(balance::lasting(self.wish.replace(wish), wish));
+    }
+
+    fn is_sealed(&self) -> bool {
+        self.mine().sealed.load(Ordering::Relaxed)
     }
 
     fn mine(&self) -> &Place {
