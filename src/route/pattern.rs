@@ -134,6 +134,16 @@ impl Pattern {
         matches!(self.matcher, Matcher::Any)
     }
 
+    /// True when all that begins with its one prefix matches, and nothing is captured.
+    pub(super) fn is_prefix(&self) -> bool {
+        let whole = match &self.matcher {
+            Matcher::Any => true,
+            Matcher::Prefix(literal) => self.prefixes == [literal.clone()],
+            _ => false,
+        };
+        whole && !self.ignore_case && matches!(self.groups, Groups::None)
+    }
+
     /// The groups in a value that matches.
     pub(super) fn capture(&self, value: &[u8], caches: &mut Caches, out: &mut Vec<u8>) -> Captured {
         match &self.groups {

@@ -112,6 +112,14 @@ impl Rule {
         patterns.into_iter().all(Pattern::matches_everything) && self.headers.is_empty()
     }
 
+    /// True when every path below its prefix matches, whatever else the request is, and none is captured of.
+    pub(super) fn is_prefix(&self) -> bool {
+        self.path.is_prefix()
+            && self.methods.matches_everything()
+            && self.host.matches_everything()
+            && self.headers.is_empty()
+    }
+
     pub(super) fn capture(&self, path: &[u8], caches: &mut Caches, out: &mut Vec<u8>) -> Captured {
         self.path.capture(path, caches, out)
     }

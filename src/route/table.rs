@@ -32,6 +32,9 @@ struct Candidate {
     route: usize,
     /// None for a route without rules.
     rule: Option<usize>,
+    /// A path that begins as the index says matches, and nothing of it is captured: most rules. They are not looked
+    /// at: with thousands of them each is four places of memory that no cache holds.
+    by_prefix: bool,
 }
 
 /// Where one reading of the path leads.
@@ -133,8 +136,10 @@ impl<A, R> Table<A, R> {
             Some((api, path::below(path, self.apis[api].base_path.len())?))
         })?;
         let matches = |candidate: Candidate| {
-            self.rule(api, candidate)
-                .is_none_or(|rule| rule.matches(below, &host, lookup, caches))
+            candidate.by_prefix
+                || self
+                    .rule(api, candidate)
+                    .is_none_or(|rule| rule.matches(below, &host, lookup, caches))
         };
         Some(Place {
             api,
@@ -142,7 +147,11 @@ impl<A, R> Table<A, R> {
         })
     }
 
+    /// The rule to be asked, if one is.
     fn rule(&self, api: usize, candidate: Candidate) -> Option<&Rule> {
+        if candidate.by_prefix {
+            return None;
+        }
         Some(&self.apis[api].routes[candidate.route].rules[candidate.rule?])
     }
 
@@ -220,10 +229,15 @@ impl Routes {
                     entries.push((Box::default(), rank));
                 }
                 entries.extend(prefixes.iter().map(|prefix| (prefix.clone(), rank)));
-                candidates.push(Candidate { route, rule });
+                let by_prefix = rule.is_none_or(|rule| api.routes[route].rules[rule].is_prefix());
+                candidates.push(Candidate {
+                    route,
+                    rule,
+                    by_prefix,
+                });
             }
         }
-        let all_to_first = candidates.first().is_some_and(|&Candidate { route, rule }| {
+        let all_to_first = candidates.first().is_some_and(|&Candidate { route, rule, .. }| {
             rule.is_none_or(|rule: usize| api.routes[route].rules[rule].matches_everything())
         });
         Self {
