@@ -69,7 +69,7 @@ pub(super) async fn forward(
                     &counters.upstream_connects
                 }
                 .add(1);
-                facts.endpoint.set(socket_address(&lease.host().address));
+                facts.endpoint.set(socket_address(&lease.host().key.address));
                 match attempt_once(connection, live, cluster, scratch, bytes, facts, lease).await {
                     Ok(after) => return Ok(after),
                     Err(fault) => fault,
@@ -380,7 +380,7 @@ fn write_head(
     request_id: &[u8],
 ) {
     let original_host = request.host.map_or(&b""[..], |host| host.of(bytes));
-    let authority = lease.host().authority.as_bytes();
+    let authority = lease.host().key.authority.as_bytes();
     let forwarding = encode::Forwarding {
         method: request.method.of(bytes),
         target,

@@ -1,8 +1,8 @@
 //! A snapshot with the state one shard built for it.
 
 use super::snapshot::Snapshot;
-use crate::upstream::Cluster;
-use std::{net::IpAddr, sync::Arc};
+use crate::upstream::{Cluster, Hosts};
+use std::{net::IpAddr, rc::Rc, sync::Arc};
 
 pub struct Live {
     pub snapshot: Arc<Snapshot>,
@@ -11,8 +11,9 @@ pub struct Live {
 }
 
 impl Live {
-    pub fn new(snapshot: Arc<Snapshot>) -> Self {
-        let clusters = snapshot.clusters.iter().cloned().map(Cluster::new).collect();
+    pub fn new(snapshot: Arc<Snapshot>, hosts: &Rc<Hosts>) -> Self {
+        let clusters = snapshot.clusters.iter().cloned();
+        let clusters = clusters.map(|spec| Cluster::new(spec, hosts.clone())).collect();
         Self { snapshot, clusters }
     }
 

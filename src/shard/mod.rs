@@ -23,6 +23,7 @@ use crate::{
     observe::{counters::Counters, queue::RecordSender},
     route,
     runtime::Driver,
+    upstream::Hosts,
 };
 use snapshot::Snapshot;
 use std::{
@@ -39,6 +40,8 @@ pub struct Shard {
     /// request that comes back is known.
     pub pseudonym: Arc<str>,
     live: RefCell<Rc<Live>>,
+    /// Upstream hosts and their idle connections; they outlive a configuration.
+    pub hosts: Rc<Hosts>,
     /// None: nobody wants records.
     pub records: Option<RecordSender>,
     #[allow(
@@ -83,12 +86,14 @@ pub struct Parts {
 
 impl Shard {
     pub fn new(parts: Parts) -> Rc<Self> {
+        let hosts = Rc::new(Hosts::default());
         Rc::new(Self {
             net: Net::new(parts.driver, Clock::new()),
             counters: parts.counters,
             admission: parts.admission,
             pseudonym: parts.pseudonym,
-            live: RefCell::new(Rc::new(Live::new(parts.snapshot))),
+            live: RefCell::new(Rc::new(Live::new(parts.snapshot, &hosts))),
+            hosts,
             records: parts.records,
             scratches: RefCell::default(),
             draining: Cell::new(false),

@@ -140,9 +140,7 @@ async fn housekeeping(shard: Rc<Shard>) {
         shard.net.clock.refresh();
         let now = shard.net.clock.now();
         shard.net.deadlines.sweep(now);
-        for cluster in &shard.live().clusters {
-            cluster.sweep(now);
-        }
+        shard.hosts.sweep(now);
         if let Some(peers) = &shard.peers {
             peers.sweep(now);
         }

@@ -7,5 +7,5 @@ mod host;
 mod pool;
 
 pub use connect::open;
-pub use host::{Host, HostAddress};
+pub use host::{Host, HostAddress, HostKey, Hosts};
 pub use pool::{Cluster, InFlight, Lease, TRIES, Tried};

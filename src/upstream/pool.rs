@@ -1,14 +1,14 @@
 //! A cluster as one shard has it: its hosts, the choice among them, and idle connections kept for reuse.
 
 use super::{
-    Host, HostAddress,
+    Host, HostAddress, HostKey, Hosts,
     balance::{self, Balancer, HashOn, Policy},
     cluster::{EndpointAddress, Spec},
     connect,
     host::Idle,
 };
 use crate::{
-    clock::{Tick, millis},
+    clock::Tick,
     fault::{Fault, Kind, Phase},
     net::{self, Net, Watch, Wire},
 };
@@ -32,10 +32,12 @@ pub const TRIES: usize = 3;
 
 pub struct Cluster {
     pub spec: Spec,
-    hosts: RefCell<Hosts>,
+    /// All of this shard.
+    shared: Rc<Hosts>,
+    hosts: RefCell<Own>,
 }
 
-struct Hosts {
+struct Own {
     list: Vec<Rc<Host>>,
     balancer: Balancer,
     /// Last good answer for each endpoint's name; None: never resolved.
@@ -74,7 +76,7 @@ pub struct Lease {
 }
 
 impl Cluster {
-    pub fn new(spec: Spec) -> Self {
+    pub fn new(spec: Spec, shared: Rc<Hosts>) -> Self {
         let resolved = spec
             .endpoints
             .iter()
@@ -83,13 +85,14 @@ impl Cluster {
                 EndpointAddress::Unix { .. } => None,
             })
             .collect();
-        let hosts = Hosts {
+        let hosts = Own {
             list: Vec::new(),
             balancer: Balancer::new(spec.balance.clone(), &[]),
             resolved,
         };
         let cluster = Self {
             spec,
+            shared,
             hosts: RefCell::new(hosts),
         };
         cluster.rebuild();
@@ -140,9 +143,11 @@ impl Cluster {
         let list: Vec<Rc<Host>> = wanted
             .iter()
             .map(|(address, authority, _)| {
-                let same = |host: &&Rc<Host>| host.address == *address && host.authority == *authority;
-                let kept = hosts.list.iter().find(same).cloned();
-                kept.unwrap_or_else(|| Rc::new(Host::new(address.clone(), authority.clone())))
+                self.shared.get(HostKey {
+                    address: address.clone(),
+                    authority: authority.clone(),
+                    idle: self.spec.timeouts.idle,
+                })
             })
             .collect();
         // A ring has points per unit of weight: the smallest whole numbers keep it small.
@@ -184,7 +189,7 @@ impl Cluster {
 
     fn choose_host(&self, random: u64, hash: u64, tried: &Tried) -> Option<Rc<Host>> {
         let mut hosts = self.hosts.borrow_mut();
-        let Hosts { list, balancer, .. } = &mut *hosts;
+        let Own { list, balancer, .. } = &mut *hosts;
         // One host, never refused: nearly every request.
         if let [only] = list.as_slice() {
             return (!tried.has(only)).then(|| only.clone());
@@ -193,16 +198,6 @@ impl Cluster {
             !tried.has(&list[index])
         })?;
         Some(list[chosen].clone())
-    }
-
-    /// Closes what has been idle for too long, and what the origin has closed.
-    pub fn sweep(&self, now: Tick) {
-        let limit = millis(self.spec.timeouts.idle);
-        for host in &self.hosts.borrow().list {
-            host.idle.borrow_mut().retain_mut(|idle| {
-                now.saturating_sub(idle.since) < limit && !net::has_fired(&mut idle.watch)
-            });
-        }
     }
 }
 
@@ -277,7 +272,7 @@ impl InFlight {
     /// # Errors
     /// Connect faults, to be tried again elsewhere: `tried` then has the host.
     pub async fn connect(self, net: &Net, timeout: Duration, tried: &mut Tried) -> Result<Lease, Fault> {
-        match connect::open(net, &self.0.address, timeout).await {
+        match connect::open(net, &self.0.key.address, timeout).await {
             Ok(wire) => Ok(Lease {
                 wire,
                 watch: None,
