@@ -285,8 +285,20 @@ async fn options(connection: &mut Connection, request: &RequestHead, facts: &Fac
     Ok(if send(&shard, &mut connection.wire, out).await && keep_alive {
         After::KeepAlive
     } else {
-        After::Linger
+        end(connection, request, facts)
     })
+}
+
+/// How a connection ends that is not kept after its last answer. A client that asked for the end and of whom nothing
+/// is unread may send nothing more (RFC 9112 §9.6), so there is nothing to wait for: lingering would cost each short
+/// connection two system calls and the driver a wait. One that breaks the rule may lose the answer's end to a reset.
+pub(super) fn end(connection: &Connection, request: &RequestHead, facts: &Facts) -> After {
+    let wire = &connection.wire;
+    if !request.keep_alive && facts.request_read.get() && wire.is_sound() && !wire.has_unread() {
+        After::Close
+    } else {
+        After::Linger
+    }
 }
 
 /// The single exit.
@@ -367,10 +379,11 @@ async fn answer(
     reply::fault(out.vector(), fault, terms);
     facts.head_out.set(out.len() as u64);
     let sent = send(shard, &mut connection.wire, out).await;
-    match (sent, keep_alive) {
-        (true, true) => After::KeepAlive,
-        (true, false) => After::Linger,
-        (false, _) => After::Close,
+    match (sent, keep_alive, request) {
+        (true, true, _) => After::KeepAlive,
+        (true, false, Some(request)) => end(connection, request, facts),
+        (true, false, None) => After::Linger,
+        (false, ..) => After::Close,
     }
 }
 

@@ -203,7 +203,7 @@ async fn attempt_once(
         if responded.keep_alive && facts.request_read.get() && connection.wire.is_sound() {
             After::KeepAlive
         } else {
-            After::Linger
+            super::exchange::end(connection, request, facts)
         },
     )
 }
