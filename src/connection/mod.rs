@@ -13,7 +13,11 @@ use crate::{
     runtime,
     shard::{Move, Pace, Shard},
 };
-use std::{io::Write, net::SocketAddr, rc::Rc};
+use std::{
+    io::Write,
+    net::{IpAddr, SocketAddr},
+    rc::Rc,
+};
 
 /// A connection that waits costs this future and little else (a test bounds it): no buffer, no head, and the
 /// exchange itself lives in the shard's slab.
@@ -158,6 +162,11 @@ impl Connection {
 
     /// Waits for the first byte of a request, holding nothing. False: the connection ended or was idle too long.
     async fn wait(&mut self, first: bool) -> bool {
+        // What a new client has to say is often there already. On a ring the wait and the read go with others'; on epoll
+        // a read in vain costs less than the wait saves.
+        if first && self.wire.reader().fill_at_once(&self.shard.net.buffers) {
+            return true;
+        }
         let limits = self.shard.live().snapshot.limits;
         // A new connection must speak as soon as its head is due; one that has proved itself may idle.
         let idle = if first {
@@ -186,12 +195,36 @@ impl AddressText {
             bytes: [0; 46],
             length: 0,
         };
-        let mut rest = &mut text.bytes[..];
-        // The room suffices for every address, so the write cannot fail.
-        let _ = write!(rest, "{}", client.ip());
-        let left = rest.len();
-        text.length = (text.bytes.len() - left) as u8;
+        match client.ip() {
+            // By hand: the library's formatting costs 1,000 instructions, a fourteenth of a short connection.
+            IpAddr::V4(address) => {
+                for (index, octet) in address.octets().into_iter().enumerate() {
+                    if index > 0 {
+                        text.push(b'.');
+                    }
+                    if octet >= 100 {
+                        text.push(b'0' + octet / 100);
+                    }
+                    if octet >= 10 {
+                        text.push(b'0' + octet / 10 % 10);
+                    }
+                    text.push(b'0' + octet % 10);
+                }
+            }
+            IpAddr::V6(address) => {
+                let mut rest = &mut text.bytes[..];
+                // The room suffices for every address, so the write cannot fail.
+                let _ = write!(rest, "{address}");
+                let left = rest.len();
+                text.length = (text.bytes.len() - left) as u8;
+            }
+        }
         text
+    }
+
+    fn push(&mut self, byte: u8) {
+        self.bytes[usize::from(self.length)] = byte;
+        self.length += 1;
     }
 
     fn as_bytes(&self) -> &[u8] {

@@ -204,6 +204,20 @@ impl Reader<'_> {
         result
     }
 
+    /// epoll only: reads what is there without waiting; false when nothing is, and nothing is held then. Nothing may be
+    /// buffered.
+    pub fn fill_at_once(&mut self, buffers: &Buffers) -> bool {
+        debug_assert!(matches!(self.inbound, Inbound::Nothing));
+        let mut buffer = buffers.small();
+        let read = self.socket.receive_at_once(&mut buffer);
+        if read {
+            *self.inbound = Inbound::Held(buffer);
+        } else {
+            buffers.give(buffer);
+        }
+        read
+    }
+
     /// As [`fill`](Self::fill), where the wire is known to be readable; `WouldBlock` when it is not after all.
     ///
     /// # Errors

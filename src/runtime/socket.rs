@@ -118,8 +118,12 @@ impl Socket {
     /// once, which also mends the memory; what comes after that is news and is believed. That one system call
     /// takes the place of the read that would have found nothing.
     pub async fn readable(&self) -> io::Result<()> {
-        if monoio::utils::is_legacy() && self.readable_at_once().await {
-            return Ok(());
+        if monoio::utils::is_legacy() {
+            if self.readable_at_once().await {
+                return Ok(());
+            }
+            // Having asked is to wait: the driver knows whom to wake. A wait of its own begins after that.
+            wake().await;
         }
         self.stream().readable(true).await
     }
@@ -141,6 +145,7 @@ impl Socket {
                 if at_once(stream.readable(false)).await {
                     return (Ok(0), None);
                 }
+                wake().await;
                 return (stream.readable(true).await.map(|()| 0), None);
             };
             // SAFETY: as in `stream_mut`: the one who holds this read is the one reader.
@@ -161,6 +166,12 @@ impl Socket {
             return (self.receive_now(&mut buffer), buffer);
         }
         self.receive(buffer).await
+    }
+
+    /// epoll only: whether something was there and was read. What is not (bytes, the end, an error) is left to whoever
+    /// waits for it.
+    pub fn receive_at_once<B: ReadBuffer>(&self, buffer: &mut B) -> bool {
+        monoio::utils::is_legacy() && matches!(self.receive_now(buffer), Ok(1..))
     }
 
     fn receive_now<B: ReadBuffer>(&self, buffer: &mut B) -> io::Result<usize> {
@@ -278,6 +289,19 @@ impl Socket {
 async fn at_once(asked: impl Future) -> bool {
     let mut asked = pin!(asked);
     poll_fn(|context| Poll::Ready(asked.as_mut().poll(context).is_ready())).await
+}
+
+/// Until polled again.
+async fn wake() {
+    let mut asleep = false;
+    poll_fn(|_| {
+        if std::mem::replace(&mut asleep, true) {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
+    })
+    .await;
 }
 
 /// Only a ring's operation on a socket that was made non-blocking ends like this.
