@@ -184,6 +184,25 @@ both_drivers! {
         assert_eq!((origin.requests().len(), origin.connections()), (100, 1));
     }
 
+    /// A pool for each API would keep connections that are too rarely used to be of use.
+    fn apis_before_one_origin_share_its_connections(driver) {
+        let origin = Origin::answering(ok("x"));
+        let names = ["one", "two", "three"];
+        let apis = names.map(|name| {
+            let spec = format!(
+                "address: http://@listen@/{name}\nservices:\n  origin:\n    address: {}",
+                origin.url
+            );
+            config::document("ApiInstance", name, &spec)
+        });
+        let gateway = Gateway::start(driver, apis.concat());
+        let mut client = gateway.client();
+        for name in names.iter().cycle().take(30) {
+            assert_eq!(client.get(&format!("/{name}/")).status, 200);
+        }
+        assert_eq!((origin.requests().len(), origin.connections()), (30, 1));
+    }
+
     fn a_unix_socket_is_an_upstream(driver) {
         let folder = crate::support::gateway::Folder::new();
         let origin = Origin::start_unix(&folder.path().join("origin.sock"), |peer| {
