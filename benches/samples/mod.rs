@@ -60,7 +60,6 @@ pub(crate) const FORWARDING: Forwarding<'_> = Forwarding {
     framing: Framing::None,
     max_forwards: None,
     upgrade: false,
-    expect_continue: false,
 };
 
 pub(crate) const ANSWERING: Answering<'_> = Answering {

@@ -405,7 +405,6 @@ fn write_head(
             }
         }),
         upgrade: request.upgrade.is_some(),
-        expect_continue: false,
     };
     encode::request(out.vector(), bytes, request, &forwarding);
 }

@@ -27,7 +27,6 @@ pub struct Forwarding<'a> {
     pub max_forwards: Option<u32>,
     /// Offer what the client offered in [`RequestHead::upgrade`].
     pub upgrade: bool,
-    pub expect_continue: bool,
 }
 
 /// What a response says to the client beyond what the origin said.
@@ -74,9 +73,6 @@ pub fn request(out: &mut Vec<u8>, head_bytes: &[u8], head: &RequestHead, f: &For
         put(out, &[b"Max-Forwards: "]);
         decimal(out, u64::from(hops));
         put(out, &[b"\r\n"]);
-    }
-    if f.expect_continue {
-        put(out, &[b"Expect: 100-continue\r\n"]);
     }
     match f.framing {
         Framing::Length(length) => content_length(out, length),

@@ -15,7 +15,6 @@ const FORWARDING: Forwarding<'static> = Forwarding {
     framing: Framing::None,
     max_forwards: None,
     upgrade: false,
-    expect_continue: false,
 };
 
 const ANSWERING: Answering<'static> = Answering {
@@ -196,19 +195,18 @@ fn requests_are_framed_anew() {
 }
 
 #[test]
-fn expectation_hops_and_upgrade_are_sent_when_asked() {
+fn hops_and_upgrade_are_sent_when_asked() {
     let head = "GET / HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\nMax-Forwards: 5\r\n\r\n";
     let text = forwarded(
         head,
         &Forwarding {
             max_forwards: Some(4),
             upgrade: true,
-            expect_continue: true,
             framing: Framing::Length(1),
             ..FORWARDING
         },
     );
-    let end = "Max-Forwards: 4\r\nExpect: 100-continue\r\nContent-Length: 1\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n";
+    let end = "Max-Forwards: 4\r\nContent-Length: 1\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n";
     assert!(text.ends_with(end), "{text}");
     assert!(
         !forwarded(head, &FORWARDING)
