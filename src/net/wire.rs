@@ -70,13 +70,11 @@ impl Wire {
     /// taken for the answer to the next request. What it knows is as old as the shard's last turn. None: it has spoken
     /// already. Nobody is woken; it is looked at when the connection is to be used, and is then the read of the answer.
     ///
-    /// Costs a small buffer for each idle upstream connection on a ring, and saves an operation and a wake-up for each
-    /// request. Abandoned, the wire can only be closed: what it read is lost.
-    pub fn watch(&self, net: &Net) -> Option<Watch> {
-        let mut watch = net
-            .futures
-            .hold(self.socket.read_ahead(|| net.buffers.small()))
-            .erase();
+    /// `hold`: into a small buffer, on a ring; that saves an operation and a wake-up for the next request. Abandoned, the
+    /// wire can only be closed: what it read is lost.
+    pub fn watch(&self, net: &Net, hold: bool) -> Option<Watch> {
+        let buffer = hold.then_some(|| net.buffers.small());
+        let mut watch = net.futures.hold(self.socket.read_ahead(buffer)).erase();
         (!has_fired(&mut watch)).then_some(watch)
     }
 

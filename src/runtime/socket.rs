@@ -129,23 +129,25 @@ impl Socket {
     }
 
     /// A read that is begun in one exchange and awaited in the next: not bound to this value, so that the socket may
-    /// be moved meanwhile. On a ring it is the read itself, with the buffer; on epoll, where holding one would gain
-    /// nothing, the wait for it, and `None` means: read now.
+    /// be moved meanwhile. On a ring it is the read itself, into the buffer if one is given; else, and on epoll, where
+    /// holding one would gain nothing, the wait for it, and `None` means: read now.
     pub fn read_ahead<B: ReadBuffer>(
         &self,
-        buffer: impl FnOnce() -> B,
+        buffer: Option<impl FnOnce() -> B>,
     ) -> impl Future<Output = (io::Result<usize>, Option<B>)> + 'static {
         let stream = self.stream.clone();
         let legacy = monoio::utils::is_legacy();
-        let buffer = (!legacy).then(buffer);
+        let buffer = buffer.filter(|_| !legacy).map(|make| make());
         async move {
             let Some(buffer) = buffer else {
                 // SAFETY: as in `stream`: the exclusive borrows of `stream_mut` change nothing in the stream.
                 let stream = unsafe { &*stream.get() };
-                if at_once(stream.readable(false)).await {
-                    return (Ok(0), None);
+                if legacy {
+                    if at_once(stream.readable(false)).await {
+                        return (Ok(0), None);
+                    }
+                    wake().await;
                 }
-                wake().await;
                 return (stream.readable(true).await.map(|()| 0), None);
             };
             // SAFETY: as in `stream_mut`: the one who holds this read is the one reader.

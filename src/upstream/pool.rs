@@ -21,7 +21,10 @@ use std::{
 
 /// Idle connections kept per host and shard. Past it a connection that comes back is closed: a burst's
 /// connections do not stay.
-const IDLE_PER_HOST: usize = 256;
+const IDLE_PER_HOST: usize = 1024;
+
+/// As many of them, on a ring, wait with a buffer (1 MiB in all).
+const BUFFERED_PER_HOST: usize = 64;
 
 /// A pooled connection is not reused past this age, so that changes behind an address (a load balancer's own
 /// DNS) are followed.
@@ -220,7 +223,7 @@ impl Lease {
         }
         wire.deadline.clear();
         // What has something to say already is not kept.
-        if let Some(watch) = wire.watch(net) {
+        if let Some(watch) = wire.watch(net, idle.len() < BUFFERED_PER_HOST) {
             idle.push(Idle {
                 wire,
                 watch,
