@@ -428,6 +428,10 @@ fn content_length(value: &[u8]) -> Result<u64, HeadError> {
             .and_then(|n| n.checked_add(u64::from(byte - b'0')))
             .ok_or(INVALID)?;
     }
+    // Lengths past i63 turn negative in other implementations.
+    if length > i64::MAX.cast_unsigned() {
+        return Err(INVALID);
+    }
     Ok(length)
 }
 
