@@ -81,11 +81,13 @@ pub(super) async fn put(net: &Net, pipe: &mut Lent<'_>, to: &Writer<'_>, idle: u
                 Ok(())
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                to.deadline.set(net.clock.now() + idle);
                 if refused_in_vain {
                     // Writable and yet refused: the kernel is short of memory for sockets. Boxed: rare, and a timer
                     // would be the largest part of every body's future.
                     Box::pin(runtime::sleep(MEMORY_PAUSE)).await;
+                } else {
+                    // Only what it takes begins its time anew.
+                    to.deadline.set(net.clock.now() + idle);
                 }
                 refused_in_vain = true;
                 let ready = socket.writable().await;
