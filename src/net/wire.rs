@@ -240,12 +240,14 @@ impl Reader<'_> {
     /// # Errors
     /// As [`fill`](Self::fill).
     pub async fn fill_from(&mut self, watch: Watch, buffers: &Buffers) -> io::Result<usize> {
+        *self.inbound = Inbound::InFlight;
         match watch.await {
             (result, Some(buffer)) => {
                 *self.inbound = Inbound::Held(buffer);
                 result
             }
             (result, None) => {
+                *self.inbound = Inbound::Nothing;
                 result?;
                 self.fill_ready(buffers).await
             }

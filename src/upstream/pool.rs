@@ -11,6 +11,7 @@ use crate::{
     clock::Tick,
     fault::{Fault, Kind, Phase},
     net::{self, Net, Watch, Wire},
+    runtime::{Driver, RingFlags},
 };
 use std::{
     cell::RefCell,
@@ -223,7 +224,10 @@ impl Lease {
         }
         wire.deadline.clear();
         // What has something to say already is not kept.
-        if let Some(watch) = wire.watch(net, idle.len() < BUFFERED_PER_HOST) {
+        // A read under way takes what comes off the socket, where `has_news` would look for it; only a ring that gathers
+        // when it is asked (DEFER_TASKRUN) tells of both in one.
+        let tells = net.driver == Driver::IoUring(RingFlags::DeferTaskrun) && !bodiless;
+        if let Some(watch) = wire.watch(net, tells && idle.len() < BUFFERED_PER_HOST) {
             idle.push(Idle {
                 wire,
                 watch,
@@ -250,13 +254,17 @@ impl InFlight {
 
     /// A pooled connection, the one used last, that neither closed nor spoke since; itself when there is none.
     ///
+    /// `once`: the request cannot be sent again should the connection turn out to have ended. What is known of a
+    /// connection is as old as the shard's last turn, and one that was used in this turn is the first to be used again;
+    /// so the kernel is asked as of now, one system call.
+    ///
     /// # Errors
     /// None is an error: without a connection the choice comes back, to [`connect`](Self::connect).
-    pub fn reuse(self, net: &Net) -> Result<Lease, Self> {
+    pub fn reuse(self, net: &Net, once: bool) -> Result<Lease, Self> {
         let oldest = net.clock.now().saturating_sub(LIFETIME_MS);
         while let Some(mut idle) = self.0.take_idle() {
             let old = idle.born < oldest && oldest > 0;
-            if old || net::has_fired(&mut idle.watch) || (idle.doubtful && idle.wire.has_news()) {
+            if old || net::has_fired(&mut idle.watch) || ((idle.doubtful || once) && idle.wire.has_news()) {
                 continue;
             }
             return Ok(Lease {
