@@ -28,6 +28,8 @@ pub(super) struct Facts {
     pub answered: Cell<bool>,
     pub head_in: u64,
     pub body_in: Cell<u64>,
+    /// Something of the request's body, be it framing, is consumed: it cannot be sent again.
+    pub body_begun: Cell<bool>,
     pub head_out: Cell<u64>,
     pub body_out: Cell<u64>,
     pub upstream_started: Cell<u64>,
@@ -289,12 +291,15 @@ async fn options(connection: &mut Connection, request: &RequestHead, facts: &Fac
     })
 }
 
-/// How a connection ends that is not kept after its last answer. A client that asked for the end and of whom nothing
-/// is unread may send nothing more (RFC 9112 §9.6), so there is nothing to wait for: lingering would cost each short
-/// connection two system calls and the driver a wait. One that breaks the rule may lose the answer's end to a reset.
+/// How a connection ends that is not kept after its last answer. A client that asked for the end in a request without a
+/// body may send nothing more (RFC 9112 §9.6): where nothing is unread, here or in the kernel, there is nothing to wait
+/// for, and lingering would cost each short connection two system calls and a wait. One that breaks the rule later than
+/// this look may lose what it has not read yet to a reset. After a body old clients send a line end that counts for
+/// nothing, so those are lingered for.
 pub(super) fn end(connection: &Connection, request: &RequestHead, facts: &Facts) -> After {
     let wire = &connection.wire;
-    if !request.keep_alive && facts.request_read.get() && wire.is_sound() && !wire.has_unread() {
+    let over = !request.keep_alive && request.framing == Framing::None && facts.request_read.get();
+    if over && wire.is_sound() && !wire.has_unread() && !wire.has_news() {
         After::Close
     } else {
         After::Linger

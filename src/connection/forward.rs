@@ -47,12 +47,19 @@ pub(super) async fn forward(
     let mut tried = Tried::default();
     let mut attempt = 0;
     let mut last = None;
+    let once = !is_repeatable(&scratch.request);
     loop {
         attempt += 1;
         // A second try never takes another pooled connection: that may have died of the same cause.
         let fresh = attempt > 1;
         let host = cluster.choose(shard.random(), hash, &tried);
-        let lease = match host.map(|host| if fresh { Err(host) } else { host.reuse(&shard.net) }) {
+        let lease = match host.map(|host| {
+            if fresh {
+                Err(host)
+            } else {
+                host.reuse(&shard.net, once)
+            }
+        }) {
             Ok(Ok(lease)) => Ok(lease),
             Ok(Err(host)) => {
                 let connecting = host.connect(&shard.net, cluster.spec.timeouts.connect, &mut tried);
@@ -93,17 +100,19 @@ pub(super) async fn forward(
 
 /// A request is sent again only where that cannot do twice what was asked once.
 fn may_retry(fault: &Fault, request: &RequestHead, facts: &Facts) -> bool {
-    // A body that was read in part is not there to be sent again.
-    let replayable = facts.body_in.get() == 0 && !facts.answered.get();
+    // A body that was read in part, of its framing or its content, is not there to be sent again.
+    let replayable = !facts.body_begun.get() && facts.body_in.get() == 0 && !facts.answered.get();
     replayable
         && match fault.retry {
             Retry::Never => false,
             Retry::Always => true,
-            Retry::IfIdempotent => {
-                request.method_kind.is_idempotent()
-                    && matches!(request.framing, Framing::None | Framing::Length(0))
-            }
+            Retry::IfIdempotent => is_repeatable(request),
         }
+}
+
+/// Sent twice it means no more than once, and nothing of it is gone after the first time.
+fn is_repeatable(request: &RequestHead) -> bool {
+    request.method_kind.is_idempotent() && matches!(request.framing, Framing::None | Framing::Length(0))
 }
 
 async fn attempt_once(
@@ -245,6 +254,7 @@ async fn both_ways(
             limit: limits.body_bytes,
             content: &facts.body_in,
             begun: &begun,
+            consumed: &facts.body_begun,
         };
         let mut decoder = BodyDecoder::new(framing);
         let result = relay::body(
@@ -458,6 +468,18 @@ fn hash(cluster: &Cluster, connection: &Connection, request: &RequestHead, bytes
 
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn a_body_of_which_anything_is_gone_is_never_sent_again() {
+        let facts = super::Facts::default();
+        let (request, fault) = (
+            super::RequestHead::default(),
+            super::respond::broken(true, false, super::Phase::RequestSend),
+        );
+        assert!(super::may_retry(&fault, &request, &facts));
+        facts.body_begun.set(true);
+        assert!(!super::may_retry(&fault, &request, &facts));
+    }
+
     #[test]
     fn digits_are_those_of_the_standard_library() {
         for number in [0, 1, 0x0123_4567_89ab_cdef, u64::MAX, 0xf0e1_d2c3_b4a5_9687] {

@@ -236,6 +236,8 @@ async fn body(
     out: Buffer,
 ) -> Result<(), Fault> {
     let facts = client.facts;
+    // A response is never read again.
+    let consumed = std::cell::Cell::new(false);
     let transfer = Transfer {
         net: &client.shard.net,
         output: match framing {
@@ -248,6 +250,7 @@ async fn body(
         limit: None,
         content: &facts.body_out,
         begun: &facts.answered,
+        consumed: &consumed,
     };
     let mut decoder = BodyDecoder::new(response.framing);
     relay::body(&transfer, from, &mut decoder, to, out)

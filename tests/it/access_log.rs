@@ -3,6 +3,7 @@
 use crate::support::{
     Gateway, Origin, both_drivers, config, eventually,
     message::{get_request, ok, post_request},
+    pause,
 };
 use serde_json::Value;
 
@@ -27,6 +28,25 @@ both_drivers! {
         assert_eq!(line["upstream"], origin.address.expect("tcp").to_string());
         assert!(line["time"].as_str().is_some_and(|time| time.ends_with('Z')), "{line}");
         assert!(line["duration_us"].as_u64() >= line["upstream_us"].as_u64(), "{line}");
+    }
+
+    /// The clock is read when a connection's first request comes, not some time before. Half of them, because the line is
+    /// written after the client has its answer, on a machine that may have other things to do.
+    fn a_first_request_took_no_longer_than_its_client_saw(driver) {
+        let origin = Origin::answering(ok("x"));
+        let gateway = logging(driver, &origin.url);
+        let seen: Vec<u128> = (0..20)
+            .map(|n| {
+                (0..4).for_each(|_| pause());
+                let begun = std::time::Instant::now();
+                gateway.get(&format!("/{n}"));
+                begun.elapsed().as_micros()
+            })
+            .collect();
+        let lines = lines(&gateway, 20);
+        let logged = lines.iter().map(|line| u128::from(line["duration_us"].as_u64().expect("a number")));
+        let sound = logged.clone().zip(&seen).filter(|(logged, seen)| logged <= seen).count();
+        assert!(sound >= 10, "{:?} logged, {seen:?} seen", logged.collect::<Vec<_>>());
     }
 
     fn failures_say_who_and_where(driver) {

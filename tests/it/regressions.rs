@@ -2,7 +2,7 @@
 //! its answer had begun.
 
 use crate::support::{
-    Gate, Gateway, Origin, both_drivers, config,
+    Gate, Gateway, Origin, both_drivers, config, eventually,
     message::{get_request, ok},
     pause,
 };
@@ -129,6 +129,32 @@ both_drivers! {
         let gateway = Gateway::start(driver, config::api(&origin.url));
         let mut client = gateway.client();
         assert_eq!(client.get("/").status, 502);
+    }
+
+    /// Old clients send a line end after a body that counts for nothing (RFC 9112 §2.2). Closing while it is unread would
+    /// discard the rest of the answer.
+    fn what_comes_after_the_last_request_costs_nothing_of_its_answer(driver) {
+        let body = "x".repeat(1 << 20);
+        let origin = Origin::answering(ok(&body));
+        let yaml = config::api(&origin.url)
+            + &config::configuration("accessLog", "path: '@folder@/access.log'\nformat: json");
+        let gateway = Gateway::start(driver, yaml);
+        let log = gateway.folder.path().join("access.log");
+        let requests = [
+            "POST / HTTP/1.0\r\nContent-Length: 1\r\n\r\nx\r\n",
+            "GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\nGET /more HTTP/1.1\r\nHost: h\r\n\r\n",
+        ];
+        for (n, request) in requests.iter().enumerate() {
+            let mut client = gateway.client();
+            let (last, rest) = (request.rfind("\r\n\r\n").expect("a head") + 4, request.len());
+            let split = if rest > last { last + 1 } else { request.find("GET /more").expect("two requests") };
+            // What comes after is in a packet of its own, which nobody reads.
+            client.send(&request[..split]).send(&request[split..]);
+            eventually("the exchange is over", || {
+                std::fs::read_to_string(&log).unwrap_or_default().lines().count() > n
+            });
+            assert_eq!(client.response().body.len(), body.len());
+        }
     }
 
     /// The one endpoint had been tried, so the second try found none, and the reply said refused.
