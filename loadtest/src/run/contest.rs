@@ -344,8 +344,14 @@ fn summary(figures: &Figures, unit: Unit) -> String {
     if let Some(latency) = figures.get(Figure::P99Us) {
         line += &format!("  p99 {latency:>6.0} µs");
     }
-    if let Some(share) = figures.get(Figure::BusiestShare) {
-        line += &format!("  busiest worker {:.0} %", share * 100.0);
+    let busiest = [
+        (Figure::BusiestRequests, "requests"),
+        (Figure::BusiestShare, "CPU"),
+    ];
+    for (figure, what) in busiest {
+        if let Some(share) = figures.get(figure) {
+            line += &format!("  busiest worker {:.0} % of {what}", share * 100.0);
+        }
     }
     if let Some(disturbance) = figures
         .get(Figure::Disturbance)

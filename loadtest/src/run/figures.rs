@@ -28,7 +28,8 @@ pub enum Figure {
     /// Growth of resident memory for each connection that waits; the same with shared pages shared out.
     ConnectionBytes,
     ConnectionProportionalBytes,
-    /// Of several workers, the busiest one's share of their processor time.
+    /// Of several workers, the busiest one's share of the requests, and of the workers' processor time.
+    BusiestRequests,
     BusiestShare,
     /// Share of requests that an open loop sent late because it could not keep up itself.
     Behind,

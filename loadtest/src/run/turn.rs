@@ -46,10 +46,29 @@ pub fn take(stage: &Stage, running: &mut Running, job: Job) -> Outcome<Taken> {
         }
         Ok(sum)
     };
+    // At a constant rate the generator uses its connections in turn.
+    let alike = plan.load.kind == LoadKind::ConstantRate;
+    let workers = running.workers;
+    let tally = || match workers {
+        Some(workers) => workers.tally(alike),
+        None => Ok(None),
+    };
+    let tally_before = tally()?;
     usage::reset_peak(id)?;
     let (began, busy_before) = (Instant::now(), busy()?);
     let (threads_before, before) = (usage::thread_times(id)?, usage::cpu_time(id)?);
-    let work = work(stage, running, job)?;
+    let (work, watched) = std::thread::scope(|scope| -> Outcome<_> {
+        let half = Duration::from_secs(u64::from(job.seconds)) / 2;
+        let watch = workers
+            .filter(|_| alike)
+            .map(|workers| scope.spawn(move || workers.watch(half).map_err(|error| error.to_string())));
+        let work = work(stage, running, job)?;
+        let watched = match watch {
+            Some(watch) => watch.join().map_err(|_| "a look at the workers panicked")??,
+            None => None,
+        };
+        Ok((work, watched))
+    })?;
     let spent = usage::cpu_time(id)?.since(before);
     let threads = usage::thread_times(id)?;
     let busy = running
@@ -68,6 +87,12 @@ pub fn take(stage: &Stage, running: &mut Running, job: Job) -> Outcome<Taken> {
     figures.set(Figure::PeakResidentBytes, usage::peak_resident(id)? as f64);
     for (figure, value) in work.latencies {
         figures.set(figure, value);
+    }
+    if let Some(watched) = watched {
+        figures.set(Figure::BusiestRequests, watched.busiest());
+    }
+    if let (Some(after), Some(before)) = (tally()?, tally_before) {
+        figures.set(Figure::BusiestRequests, after.busiest_since(&before));
     }
     if plan.shards > 1 {
         let spent = threads
