@@ -80,7 +80,7 @@ impl Report {
             variant
                 .gateways
                 .iter()
-                .any(|one| one.median.get(figure).is_some())
+                .any(|one| one.figures.get(figure).is_some())
         };
         let figures = |list: &[Figure]| -> Vec<Figure> {
             list.iter().copied().filter(|&figure| measured(figure)).collect()
@@ -125,11 +125,11 @@ impl Report {
         head.extend(rest.iter().map(|figure| self.title(*figure, unit)));
         let times = |one: &Measured, against, figure| {
             one.ratio(against, figure)
-                .map_or("–".to_owned(), |ratio| format!("{:.2}", ratio.median))
+                .map_or("–".to_owned(), |ratio| format!("{:.2}", ratio.value))
         };
         let row = |one: &Measured| {
             let show = |figure: &Figure| {
-                one.median
+                one.figures
                     .get(*figure)
                     .map_or("–".to_owned(), |value| self.show(*figure, value))
             };
