@@ -341,3 +341,17 @@ fn idle_connections_are_held_and_counted() {
     let figures = &report["variants"][0]["gateways"][0]["figures"];
     assert!(figures["connection_bytes"].as_f64().is_some(), "{figures}");
 }
+
+/// What the repository's README says Ringway costs was measured, and by the last run that was kept.
+#[test]
+fn the_readme_shows_the_newest_results_and_no_others() {
+    let tree = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let output = Command::new(env!("CARGO_BIN_EXE_loadtest"))
+        .args(["readme", "--check", "--results"])
+        .arg(tree.join("results"))
+        .arg("--readme")
+        .arg(tree.join("../README.md"))
+        .output()
+        .expect("it was built");
+    assert!(output.status.success(), "{}", stderr(&output));
+}
