@@ -101,8 +101,8 @@ fn section(reports: &[Report], folder: &Path, link: &str) -> String {
     }
     let (met, all) = summary::met(reports);
     text += &format!(
-        "Another machine gives other figures and about the same ratios, which are the medians of each round's. {met} of \
-         {all} goals are met: [each of them, and all scenarios]({link}/{}).\n",
+        "Another machine gives other figures: compare within a row. A ratio is the median of each round's, and so not \
+         quite that of two cells. {met} of {all} goals are met: [each of them, and all scenarios]({link}/{}).\n",
         summary::FILE
     );
     if folder.join(PLOT).is_file() {
