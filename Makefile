@@ -11,10 +11,10 @@ TEST_PROFILE := quick
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 
-.PHONY: help run test bench instructions loadtest loadtest-full loadtest-peers lint fmt test-packages
+.PHONY: help run test bench instructions loadtest loadtest-full loadtest-readme loadtest-peers lint fmt test-packages
 
 help: ## What there is
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: ## Build and start the demo on http://127.0.0.1:8081
 	cargo run --release -- demo
@@ -38,6 +38,9 @@ loadtest: loadtest-peers ## Scenarios against nginx, HAProxy and Envoy, in ten m
 loadtest-full: loadtest-peers ## The same with as many and as long rounds as figures to be quoted need
 	cargo build --release --workspace --bins
 	$(TARGET)/release/loadtest run --full
+
+loadtest-readme: ## Write the newest results' headline figures into README.md
+	cargo run --release -p loadtest -- readme
 
 lint: ## Formatting and clippy, warnings refused
 	cargo fmt --all --check

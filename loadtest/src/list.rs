@@ -64,6 +64,7 @@ pub fn show(options: &Show) -> Outcome<()> {
         origin: at(3000),
         origin_port: 3000,
         workers: plan.shards,
+        admin_port: if plan.shards > 1 { 9901 } else { 0 },
         descriptors: 20_000,
         folder: "/tmp/gateway".into(),
         apis: plan.apis,

@@ -53,6 +53,8 @@ struct Arguments {
 enum Subject {
     /// Run scenarios: CPU time, throughput, latency and memory, as tables of ratios
     Run(run::Options),
+    /// Write the newest results' headline figures into the README
+    Readme(results::readme::Options),
     /// What each scenario measures
     List(Scenarios),
     /// The configurations of a scenario, filled in as they would be
@@ -143,6 +145,7 @@ fn main() -> ExitCode {
 fn run(subject: Subject) -> Outcome<()> {
     match subject {
         Subject::Run(options) => run::run(&options),
+        Subject::Readme(options) => results::readme::run(&options),
         Subject::List(scenarios) => list::run(&scenarios),
         Subject::Show(options) => list::show(&options),
         Subject::Drain(options) => drain::run(&options),

@@ -26,21 +26,19 @@ use generator::Plan;
 use schedule::Schedule;
 
 /// Load from a process of its own.
-#[cfg_attr(not(test), allow(dead_code))] // used by the scenarios
 #[derive(Debug, Clone, Copy)]
 pub struct Load {
     pub connections: u32,
     /// Requests per second over all connections.
     pub rate: u32,
-    /// How long requests count. A second of warm-up comes before.
+    /// How long requests count. `WARM_UP` comes before.
     pub seconds: u32,
     /// Where the generator runs.
     pub cpu: usize,
 }
 
-#[allow(dead_code)] // used by the scenarios
 impl Load {
-    /// Sends `request`, the bytes of one, to `address` at the rate. Takes a second more than `seconds`, and up to ten
+    /// Sends `request`, the bytes of one, to `address` at the rate. Takes `WARM_UP` more than `seconds`, and up to ten
     /// for answers that do not come. Errors and lateness are in the result; whether they matter is the caller's to say
     /// (`Measured::ensure_clean`, `Measured::ensure_on_time`).
     pub fn run(&self, address: SocketAddr, request: &[u8], folder: &Scratch) -> Outcome<Measured> {
@@ -98,7 +96,7 @@ impl Load {
 /// Sends requests at a constant rate and shows how long answers took.
 ///
 /// Each request has its time on a fixed schedule. Latency counts from there to the last byte of the answer, so that
-/// requests which had to wait because all connections were busy show it. The first second is warm-up and not counted.
+/// requests which had to wait because all connections were busy show it. The first half second is warm-up and not counted.
 ///
 /// Exits 1 when a request was not answered with status 200, or when the generator itself was more than a millisecond
 /// late for more than 1 % of the requests.
@@ -116,7 +114,7 @@ pub struct Options {
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=60_000))]
     connections: u32,
 
-    /// How long to count, after a second of warm-up
+    /// How long to count, after half a second of warm-up
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=86_400))]
     seconds: u32,
 
@@ -176,17 +174,17 @@ pub fn run(options: &Options) -> Outcome<()> {
         return Ok(());
     }
     println!(
-        "{rate} requests a second over {connections} connections to {address}, {seconds} s after 1 s of warm-up\n\n{}",
+        "{rate} requests a second over {connections} connections to {address}, {seconds} s after half a second of warm-up\n\n{}",
         measured.table()
     );
     measured.ensure_clean()?;
     measured.ensure_on_time()
 }
 
-const WARM_UP: Duration = Duration::from_secs(1);
+/// Before a schedule's counted part: time for connections that were just opened to have been used.
+pub const WARM_UP: Duration = Duration::from_millis(500);
 /// For answers to requests at the schedule's very end.
 const GRACE: Duration = Duration::from_secs(5);
-#[allow(dead_code)] // used by the scenarios
 /// Warm-up, connecting, grace, and some seconds for a machine that is busy.
 const PATIENCE: Duration = Duration::from_secs(30);
 

@@ -1,5 +1,6 @@
 //! What every scenario stands on: the CPUs, the origins, and gateways that are started, waited for and checked.
 
+use std::cell::Cell;
 use std::fs::File;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::PathBuf;
@@ -8,6 +9,7 @@ use std::time::{Duration, Instant};
 use std::{env, io};
 
 use crate::gateway::Gateway;
+use crate::gateway::workers::Workers;
 use crate::http::{self, Answer, Client};
 use crate::load::Requests;
 use crate::load::wrk::{Load, Served};
@@ -55,6 +57,8 @@ pub struct Running {
     /// Those it runs on.
     pub cpus: Vec<usize>,
     pub process: Process,
+    /// Of several; where there is one, nothing is to be told.
+    pub workers: Option<Workers>,
     folder: PathBuf,
     expected: Expected,
 }
@@ -115,14 +119,20 @@ impl Stage {
             short: plan.load.kind == LoadKind::Short,
         };
         let values = self.values(plan, origin)?;
+        let admin = Cell::new(None);
         let (address, process) = start(&gateway.name(), &cpus, &self.folder, &expected, |address| {
-            gateway.command(scenario, &values.at(address))
+            if plan.shards > 1 {
+                admin.set(Some(free_address()?));
+            }
+            gateway.command(scenario, &values.at(address, admin.get()))
         })?;
+        let workers = |admin| Workers::of(gateway.kind(), process.id(), address, admin);
         let running = Running {
             gateway: gateway.clone(),
             address,
             version,
             cpus,
+            workers: admin.get().map(workers),
             process,
             folder: values.folder,
             expected,
@@ -144,6 +154,7 @@ impl Stage {
             origin,
             origin_port: origin.port(),
             workers: plan.shards,
+            admin_port: 0,
             descriptors: self.descriptors,
             folder: self.folder.path(format!("gateway-{}", self.started)),
             apis: plan.apis,

@@ -180,12 +180,17 @@ fn a_run_leaves_tables_figures_and_a_summary() {
             let relay = &variant["gateways"][0];
             assert_eq!(relay["rounds"].as_array().map(Vec::len), Some(2), "{name}");
             assert!(
-                relay["median"]["cpu_us"].as_f64().expect("a number") > 0.0,
+                relay["figures"]["cpu_us"].as_f64().expect("a number") > 0.0,
                 "{name}"
             );
-            assert!(relay["median"]["peak_resident_bytes"].as_f64().expect("a number") > 0.0);
+            assert!(
+                relay["figures"]["peak_resident_bytes"]
+                    .as_f64()
+                    .expect("a number")
+                    > 0.0
+            );
             assert_eq!(
-                relay["ratios"]["relay"]["cpu_us"]["median"].as_f64(),
+                relay["ratios"]["relay"]["cpu_us"]["value"].as_f64(),
                 Some(1.0),
                 "to itself"
             );
@@ -333,6 +338,20 @@ fn idle_connections_are_held_and_counted() {
     ]);
     assert!(output.status.success(), "{}", stderr(&output));
     let report = json(&day(&results), "waiting");
-    let median = &report["variants"][0]["gateways"][0]["median"];
-    assert!(median["connection_bytes"].as_f64().is_some(), "{median}");
+    let figures = &report["variants"][0]["gateways"][0]["figures"];
+    assert!(figures["connection_bytes"].as_f64().is_some(), "{figures}");
+}
+
+/// What the repository's README says Ringway costs was measured, and by the last run that was kept.
+#[test]
+fn the_readme_shows_the_newest_results_and_no_others() {
+    let tree = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let output = Command::new(env!("CARGO_BIN_EXE_loadtest"))
+        .args(["readme", "--check", "--results"])
+        .arg(tree.join("results"))
+        .arg("--readme")
+        .arg(tree.join("../README.md"))
+        .output()
+        .expect("it was built");
+    assert!(output.status.success(), "{}", stderr(&output));
 }

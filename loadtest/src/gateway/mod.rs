@@ -2,6 +2,7 @@
 //! the scenario's folder; here is how it is started, asked for its version and asked to end.
 
 mod select;
+pub mod workers;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -108,7 +109,12 @@ impl Gateway {
         let command = match self {
             Gateway::Ringway { program, driver } => {
                 let mut command = Command::new(program);
-                command.args(["run", "--driver", driver.name(), "--admin", "off"]);
+                command.args(["run", "--driver", driver.name(), "--admin"]);
+                command.arg(
+                    values
+                        .admin()
+                        .map_or("off".to_owned(), |address| address.to_string()),
+                );
                 command.args(["--shards", &values.workers.to_string(), "--config"]);
                 command.arg(config);
                 command

@@ -55,7 +55,7 @@ pub struct Held {
 }
 
 impl Held {
-    /// Returns when all `connections` to `address` are open and were answered.
+    /// Begins to open `connections` to `address`; `expect` returns when all are open and were answered.
     pub fn open(address: SocketAddr, connections: u32, cpu: usize) -> Outcome<Self> {
         let mut command = Command::new(std::env::current_exe()?);
         command
@@ -67,22 +67,20 @@ impl Held {
         let (Some(input), Some(output)) = (child.stdin.take(), child.stdout.take()) else {
             return Err("a pipe that was asked for is not there".into());
         };
-        let mut held = Self {
+        Ok(Self {
             child,
             input,
             output: BufReader::new(output),
-        };
-        held.expect()?;
-        Ok(held)
+        })
     }
 
-    /// An error unless each is open still and answers: a gateway that had closed them would have needed little memory.
-    pub fn check(&mut self) -> Outcome<()> {
-        self.input.write_all(b"\n")?;
-        self.expect()
+    /// Has it ask once more on each; `expect` returns when all were answered.
+    pub fn ask(&mut self) -> Outcome<()> {
+        Ok(self.input.write_all(b"\n")?)
     }
 
-    fn expect(&mut self) -> Outcome<()> {
+    /// An error unless each is open and was answered.
+    pub fn expect(&mut self) -> Outcome<()> {
         let mut line = String::new();
         self.output.read_line(&mut line)?;
         if line.trim() == HELD {

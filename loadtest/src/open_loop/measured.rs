@@ -40,7 +40,6 @@ pub struct Errors {
     pub unanswered: u64,
 }
 
-#[allow(dead_code)] // what the command does not use the scenarios do
 impl Measured {
     pub fn empty(histogram: Histogram<u64>) -> Self {
         Self {

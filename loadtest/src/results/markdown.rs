@@ -80,7 +80,7 @@ impl Report {
             variant
                 .gateways
                 .iter()
-                .any(|one| one.median.get(figure).is_some())
+                .any(|one| one.figures.get(figure).is_some())
         };
         let figures = |list: &[Figure]| -> Vec<Figure> {
             list.iter().copied().filter(|&figure| measured(figure)).collect()
@@ -99,6 +99,7 @@ impl Report {
             Figure::P999Us,
             Figure::P9999Us,
             Figure::SystemCalls,
+            Figure::BusiestRequests,
             Figure::BusiestShare,
             Figure::PeakResidentBytes,
             Figure::Behind,
@@ -124,11 +125,11 @@ impl Report {
         head.extend(rest.iter().map(|figure| self.title(*figure, unit)));
         let times = |one: &Measured, against, figure| {
             one.ratio(against, figure)
-                .map_or("–".to_owned(), |ratio| format!("{:.2}", ratio.median))
+                .map_or("–".to_owned(), |ratio| format!("{:.2}", ratio.value))
         };
         let row = |one: &Measured| {
             let show = |figure: &Figure| {
-                one.median
+                one.figures
                     .get(*figure)
                     .map_or("–".to_owned(), |value| self.show(*figure, value))
             };
@@ -204,7 +205,8 @@ impl Figure {
             Figure::PeakResidentBytes => "peak MiB".into(),
             Figure::ConnectionBytes => "bytes/connection".into(),
             Figure::ConnectionProportionalBytes => "by PSS".into(),
-            Figure::BusiestShare => "busiest worker".into(),
+            Figure::BusiestRequests => "busiest worker, requests".into(),
+            Figure::BusiestShare => "busiest worker, CPU".into(),
             Figure::Behind => "sent late".into(),
             Figure::Disturbance => "CPU elsewhere".into(),
         }
@@ -214,7 +216,7 @@ impl Figure {
         match self {
             Figure::CpuUs | Figure::UserUs | Figure::SystemUs | Figure::SystemCalls => format!("{value:.2}"),
             Figure::PeakResidentBytes => format!("{:.1}", value / f64::from(1 << 20)),
-            Figure::BusiestShare | Figure::Behind | Figure::Disturbance => {
+            Figure::BusiestRequests | Figure::BusiestShare | Figure::Behind | Figure::Disturbance => {
                 format!("{:.1} %", value * 100.0)
             }
             _ => format!("{value:.0}"),

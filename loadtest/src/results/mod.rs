@@ -2,6 +2,7 @@
 
 pub mod markdown;
 mod plots;
+pub mod readme;
 pub mod report;
 pub mod summary;
 

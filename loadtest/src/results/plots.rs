@@ -32,7 +32,7 @@ pub fn of(report: &Report) -> Vec<Plot> {
 
 fn cost(report: &Report, variant: &VariantReport) -> Option<Plot> {
     let bar = |one: &Measured| {
-        let get = |figure| one.median.get(figure);
+        let get = |figure| one.figures.get(figure);
         let (user, system) = (get(Figure::UserUs)?, get(Figure::SystemUs)?);
         let scale = if report.plan.per == Unit::Gibibyte {
             1e-3
@@ -92,7 +92,7 @@ fn throughput(report: &Report, connections: &[u32]) -> Option<Plot> {
         let point = |(variant, &number): (&VariantReport, &u32)| {
             let same = variant.gateways.iter().find(|other| other.name == one.name)?;
             // The axis is linear; connections come in powers of two.
-            Some((f64::from(number).log2(), same.median.get(Figure::PerSecond)?))
+            Some((f64::from(number).log2(), same.figures.get(Figure::PerSecond)?))
         };
         Series {
             label: one.name.clone(),

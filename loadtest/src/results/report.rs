@@ -9,7 +9,7 @@ use crate::driver::Driver;
 use crate::gateway::{Gateway, Kind};
 use crate::machine::Machine;
 use crate::open_loop;
-use crate::run::figures::{Figure, Figures, Spread, rounded};
+use crate::run::figures::{Figure, Figures, LATENCIES, Spread, rounded};
 use crate::scenario::Plan;
 use crate::scenario::goal::{Against, Goal};
 use crate::scenario::plan::Effort;
@@ -41,9 +41,11 @@ pub struct Measured {
     pub kind: Kind,
     pub driver: Option<Driver>,
     pub version: String,
-    /// Of each figure by itself.
-    pub median: Figures,
-    /// To those that took part: medians of the ratios within each round, and their extremes.
+    /// Medians over the rounds, of each figure by itself; of an open loop's latencies, those of all rounds' requests
+    /// together.
+    pub figures: Figures,
+    /// To those that took part: medians of the ratios within each round, and their extremes. Of an open loop's latencies
+    /// the ratio of `figures`: in one round the slowest thousandth is a handful of requests, and its ratio chance.
     #[serde(default)]
     pub ratios: BTreeMap<Against, BTreeMap<Figure, Spread>>,
     pub rounds: Vec<Figures>,
@@ -90,8 +92,8 @@ impl Report {
                 let gateways = base.as_ref().map_or(&[][..], |base| &base.gateways);
                 let first = gateways.iter().find(|other| other.name == one.name);
                 if let Some(first) = first.filter(|_| index > 0) {
-                    one.ratios
-                        .insert(Against::Base, Figures::ratios(&one.rounds, &first.rounds));
+                    let ratios = one.ratios_to_one(first);
+                    one.ratios.insert(Against::Base, ratios);
                 }
             }
         }
@@ -134,8 +136,8 @@ impl Report {
             Some(to) => one.ratio(to, goal.figure),
             None => one.own(goal.figure),
         };
-        let met = measured.is_some_and(|measured| measured.median <= goal.at_most);
-        let alternative = goal.or.and_then(|or| Some(one.ratio(or.to, goal.figure)?.median));
+        let met = measured.is_some_and(|measured| measured.value <= goal.at_most);
+        let alternative = goal.or.and_then(|or| Some(one.ratio(or.to, goal.figure)?.value));
         let also = goal
             .or
             .zip(alternative)
@@ -173,23 +175,29 @@ impl Measured {
         rounds: Vec<Figures>,
         latencies: Option<Histogram<u64>>,
     ) -> Self {
-        Self {
+        let mut one = Self {
             name: gateway.name(),
             kind: gateway.kind(),
             driver: gateway.driver(),
             version,
-            median: Figures::median(&rounds),
+            figures: Figures::median(&rounds),
             ratios: BTreeMap::new(),
             rounds,
-            latencies: latencies.map_or(Vec::new(), |histogram| {
-                let points = open_loop::Measured::empty(histogram).points();
-                let short = |(percentile, latency)| (percentile, rounded(latency));
-                points.into_iter().map(short).collect()
-            }),
+            latencies: Vec::new(),
+        };
+        if let Some(histogram) = latencies {
+            let all = open_loop::Measured::empty(histogram);
+            let together = [all.p50(), all.p90(), all.p99(), all.p999(), all.p9999()];
+            for (figure, value) in LATENCIES.into_iter().zip(together) {
+                one.figures.set(figure, value);
+            }
+            let short = |(percentile, latency)| (percentile, rounded(latency));
+            one.latencies = all.points().into_iter().map(short).collect();
         }
+        one
     }
 
-    /// Of `figure`, to `against`. The best peer is the one with the lowest median.
+    /// Of `figure`, to `against`. The best peer is the one that has the least.
     pub fn ratio(&self, against: Against, figure: Figure) -> Option<Spread> {
         let of = |against: Against| self.ratios.get(&against)?.get(&figure).copied();
         if against != Against::BestPeer {
@@ -197,19 +205,35 @@ impl Measured {
         }
         // To be below the best is to be below all: the highest ratio decides.
         let peers = Against::PEERS.into_iter().filter_map(of);
-        peers.max_by(|a, b| a.median.total_cmp(&b.median))
+        peers.max_by(|a, b| a.value.total_cmp(&b.value))
     }
 
     /// The figure itself, over the rounds.
     fn own(&self, figure: Figure) -> Option<Spread> {
         let values: Vec<f64> = self.rounds.iter().filter_map(|turn| turn.get(figure)).collect();
-        Spread::of(&values)
+        let spread = Spread::of(&values)?;
+        let value = self.figures.get(figure).unwrap_or(spread.value);
+        Some(Spread { value, ..spread })
+    }
+
+    fn ratios_to_one(&self, other: &Measured) -> BTreeMap<Figure, Spread> {
+        let mut ratios = Figures::ratios(&self.rounds, &other.rounds);
+        if self.latencies.is_empty() || other.latencies.is_empty() {
+            return ratios;
+        }
+        for figure in LATENCIES {
+            let together = self.figures.get(figure).zip(other.figures.get(figure));
+            if let (Some(spread), Some((ours, theirs))) = (ratios.get_mut(&figure), together) {
+                spread.value = rounded(ours / theirs);
+            }
+        }
+        ratios
     }
 
     fn ratios_to(&self, others: &[Measured]) -> BTreeMap<Against, BTreeMap<Figure, Spread>> {
         let of = |against: Against| {
             let other = others.iter().find(|other| against.is(other, self))?;
-            Some((against, Figures::ratios(&self.rounds, &other.rounds)))
+            Some((against, self.ratios_to_one(other)))
         };
         Against::COLUMNS.into_iter().filter_map(of).collect()
     }
@@ -278,7 +302,7 @@ pub mod tests {
             load_cpu: 1,
             nice: None,
         };
-        let effort = plan.quick;
+        let effort = plan.quick.clone();
         Report::new("made-up", plan, machine, effort, cpus, Vec::new(), vec![variant])
     }
 
@@ -296,7 +320,7 @@ pub mod tests {
         let [nginx, epoll, ring] = &report.variants[0].gateways[..] else {
             panic!("three took part");
         };
-        let ratio = |one: &Measured, against| one.ratio(against, Figure::CpuUs).map(|ratio| ratio.median);
+        let ratio = |one: &Measured, against| one.ratio(against, Figure::CpuUs).map(|ratio| ratio.value);
         assert_eq!(ratio(nginx, Against::Relay), None);
         assert_eq!(ratio(epoll, Against::Relay), Some(1.0));
         assert_eq!(ratio(epoll, Against::IoUring), Some(2.0));
@@ -319,7 +343,36 @@ pub mod tests {
             ],
         );
         let ratio = report.variants[0].gateways[0].ratio(Against::BestPeer, Figure::CpuUs);
-        assert_eq!(ratio.map(|ratio| ratio.median), Some(1.5));
+        assert_eq!(ratio.map(|ratio| ratio.value), Some(1.5));
+    }
+
+    #[test]
+    fn latencies_at_a_constant_rate_are_those_of_all_rounds_together() {
+        let gateway = Gateway::Nginx;
+        // Of 900 requests one is more than a thousandth, of 2,700 two are less.
+        let slow_in = |rounds: [u64; 3]| {
+            let mut all = Histogram::new_with_max(1_000_000_000, 3).expect("sensible bounds");
+            let mut turns = Vec::new();
+            for slow in rounds {
+                for request in 0..900 {
+                    all.saturating_record(if request < slow { 8_000_000 } else { 1_000_000 });
+                }
+                let mut turn = Figures::default();
+                turn.set(Figure::P999Us, if slow > 0 { 8000.0 } else { 1000.0 });
+                turns.push(turn);
+            }
+            Measured::of(&gateway, "1".into(), turns, Some(all))
+        };
+        let (ours, theirs) = (slow_in([1, 1, 0]), slow_in([2, 2, 2]));
+        let near = |value: f64, expected: f64| (value / expected - 1.0).abs() < 0.01;
+        let ratio = ours.ratios_to_one(&theirs)[&Figure::P999Us];
+        // The median of the rounds' is 1.
+        assert!(
+            near(ratio.value, 0.125) && near(ratio.low, 0.125) && near(ratio.high, 1.0),
+            "{ratio:?}"
+        );
+        let own = ours.own(Figure::P999Us).expect("it was measured");
+        assert!(near(own.value, 1000.0) && near(own.high, 8000.0), "{own:?}");
     }
 
     #[test]
@@ -339,13 +392,13 @@ pub mod tests {
                 "made-up",
                 first.plan.clone(),
                 first.machine.clone(),
-                first.effort,
+                first.effort.clone(),
                 cpus,
                 Vec::new(),
                 variants,
             );
             let ratio = whole.variants[1].gateways[0].ratio(Against::Base, Figure::CpuUs);
-            assert_eq!(ratio.map(|ratio| ratio.median), expected);
+            assert_eq!(ratio.map(|ratio| ratio.value), expected);
         }
     }
 }

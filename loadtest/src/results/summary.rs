@@ -22,11 +22,12 @@ pub fn keep(
     if reports.is_empty() {
         return Ok(None);
     }
-    fs::write(folder.join("summary.md"), text(&reports, skipped, failed))?;
+    fs::write(folder.join(FILE), text(&reports, skipped, failed))?;
     Ok(Some(folder))
 }
 
-fn read(folder: &Path) -> Outcome<Vec<Report>> {
+/// All results in a day's folder, in the plans' order.
+pub fn read(folder: &Path) -> Outcome<Vec<Report>> {
     let mut reports: Vec<Report> = Vec::new();
     let Ok(list) = fs::read_dir(folder) else {
         return Ok(reports);
@@ -57,25 +58,23 @@ fn text(reports: &[Report], skipped: &[String], failed: &[String]) -> String {
     }) = reports.first().map(|report| &report.machine)
     {
         text += &format!(
-            "{cpu_model}, {cpus} CPUs, Linux {kernel}. A ratio is the median of each round's ratio, with the lowest and \
-             highest in brackets; a goal is met when the median is.\n\n"
+            "{cpu_model}, {cpus} CPUs, Linux {kernel}. A ratio is the median of each round's ratio, at a constant rate \
+             that of all rounds' latencies together; in brackets are the lowest and highest of a round. A goal is met \
+             when what stands before the brackets meets it.\n\n"
         );
     }
     let head = ["scenario", "goal", "io_uring", "epoll"].map(String::from);
     let mut rows = Vec::new();
-    let (mut met, mut all) = (0, 0);
     for report in reports {
-        let verdicts = report.verdicts();
-        all += verdicts.len();
-        met += verdicts.iter().filter(|verdict| verdict.met).count();
-        rows.extend(rows_of(&report.scenario, &verdicts));
+        rows.extend(rows_of(&report.scenario, &report.verdicts()));
     }
     text += &table(&head, &rows);
+    let (met, all) = met(reports);
     text += &format!("\n{met} of {all} met.\n\n");
 
     let head = ["scenario", "taken", "Ringway at", "rounds"].map(String::from);
     let run = |report: &Report| {
-        let (name, effort) = (&report.scenario, report.effort);
+        let (name, effort) = (&report.scenario, &report.effort);
         vec![
             format!("[{name}]({name}.md)"),
             report.machine.taken.clone(),
@@ -98,6 +97,13 @@ fn text(reports: &[Report], skipped: &[String], failed: &[String]) -> String {
         text.extend(left_out.iter().map(|line| format!("- {line}\n")));
     }
     text
+}
+
+/// How many goals are met, and how many there are; on two drivers one counts twice.
+pub fn met(reports: &[Report]) -> (usize, usize) {
+    let verdicts: Vec<Verdict> = reports.iter().flat_map(Report::verdicts).collect();
+    let met = verdicts.iter().filter(|verdict| verdict.met).count();
+    (met, verdicts.len())
 }
 
 /// A row a goal and variant, with a column for each driver.
@@ -140,11 +146,14 @@ fn cell(verdict: &Verdict) -> String {
     let met = if verdict.met { "met" } else { "**missed**" };
     format!(
         "{} ({}–{}){also} {met}",
-        number(measured.median),
+        number(measured.value),
         number(measured.low),
         number(measured.high)
     )
 }
+
+/// In a day's folder.
+pub const FILE: &str = "summary.md";
 
 #[cfg(test)]
 #[path = "summary/tests.rs"]

@@ -37,14 +37,7 @@ pub fn count(stage: &Stage, running: &mut Running, job: Job) -> Outcome<f64> {
         }
         std::thread::sleep(Duration::from_millis(5));
     }
-    let work = turn::work(
-        stage,
-        running,
-        Job {
-            seconds: SECONDS,
-            ..job
-        },
-    )?;
+    let work = turn::work(stage, running, Job { time: TIME, ..job })?;
     strace.signal(Signal::Int)?;
     if strace.wait_until(Instant::now() + PATIENCE)?.is_none() {
         return Err("strace does not end".into());
@@ -59,7 +52,7 @@ fn total(table: &str) -> Option<f64> {
     line.split_ascii_whitespace().nth(3)?.parse().ok()
 }
 
-const SECONDS: u32 = 1;
+const TIME: Duration = Duration::from_secs(1);
 const PATIENCE: Duration = Duration::from_secs(5);
 
 #[cfg(test)]

@@ -1,19 +1,20 @@
 //! One scenario: its gateways are started, have their turns in interleaved rounds, and are checked again at the end.
 
+use std::time::Duration;
+
 use hdrhistogram::Histogram;
 
 use super::calls;
 use super::figures::{Figure, Figures};
 use super::progress::Progress;
-use super::turn::{self, Job};
-use crate::Outcome;
+use super::turn::{self, Job, Waiting};
 use crate::gateway::Gateway;
 use crate::load::Requests;
-use crate::load::hold::Held;
 use crate::results::report::{Measured, VariantReport};
 use crate::scenario::plan::Effort;
 use crate::scenario::{LoadKind, Plan, Scenario, Unit};
 use crate::stage::{Running, Stage};
+use crate::{Outcome, open_loop};
 
 pub struct Contest<'a> {
     pub scenario: &'a Scenario,
@@ -34,8 +35,9 @@ struct Entry {
 
 /// A process, and the clients that wait at it.
 struct Up {
+    // Dropped before the gateway: one that ends well would wait for its clients.
+    waiting: Option<(Waiting, Figures)>,
     running: Running,
-    held: Option<(Held, Figures)>,
 }
 
 impl Contest<'_> {
@@ -52,37 +54,33 @@ impl Contest<'_> {
         let mut versions = vec![String::new(); self.gateways.len()];
 
         if self.scenario.plan.load.kind == LoadKind::None {
-            // Each has the machine, and a memory without a past, to itself.
+            // A memory without a past: each is started anew.
             for round in 0..self.effort.rounds {
+                let mut ups = self.start_all(stage, &variants, &setups, &mut versions)?;
                 for entry in &mut entries {
-                    let variant = &variants[entry.variant];
-                    let mut up = self.start(stage, &variant.plan, entry.gateway)?;
-                    versions[entry.gateway].clone_from(&up.running.version);
-                    let figures = up.held.take().map(|(_, figures)| figures).unwrap_or_default();
-                    self.say(progress, round, entry, variant, &figures);
+                    let up = &mut ups[entry.process];
+                    let figures = up.waiting.as_ref().map(|(_, figures)| figures.clone());
+                    let figures = figures.unwrap_or_default();
+                    self.say(progress, round, entry, &variants[entry.variant], &figures);
                     entry.turns.push(figures);
                 }
+                check_waiting(&mut ups)?;
             }
             return Ok(self.reports(&variants, entries, &versions));
         }
 
-        let mut ups = Vec::new();
-        for &(variant, gateway) in &setups {
-            let up = self.start(stage, &variants[variant].plan, gateway)?;
-            versions[gateway].clone_from(&up.running.version);
-            ups.push(up);
-        }
+        let mut ups = self.start_all(stage, &variants, &setups, &mut versions)?;
         let rate = self.rate(stage, progress, &variants[0], &entries, &mut ups)?;
         for round in 0..self.effort.rounds {
             for index in order(entries.len(), self.gateways.len(), round as usize) {
                 let entry = &mut entries[index];
                 let variant = &variants[entry.variant];
                 let up = &mut ups[entry.process];
-                let job = variant.job(self.effort.seconds, rate);
+                let job = variant.job(Duration::from_secs_f64(self.effort.seconds), rate);
                 let (mut figures, histogram) = turn::take(stage, &mut up.running, job)?;
                 up.running.trim_logs()?;
                 entry.add(histogram)?;
-                if let Some((_, held)) = &up.held {
+                if let Some((_, held)) = &up.waiting {
                     for figure in [Figure::ConnectionBytes, Figure::ConnectionProportionalBytes] {
                         held.get(figure).inspect(|&value| figures.set(figure, value));
                     }
@@ -91,11 +89,8 @@ impl Contest<'_> {
                 entry.turns.push(figures);
             }
         }
-        for up in &mut ups {
-            if let Some((held, _)) = &mut up.held {
-                held.check()
-                    .map_err(|error| format!("{}: {error}", up.running.gateway))?;
-            }
+        check_waiting(&mut ups)?;
+        for up in &ups {
             stage.check(&up.running)?;
         }
         if self.counts_calls() {
@@ -119,11 +114,11 @@ impl Contest<'_> {
         let mut slowest = f64::INFINITY;
         for entry in entries.iter().filter(|entry| entry.variant == 0) {
             let up = &mut ups[entry.process];
-            let work = turn::work(stage, &mut up.running, variant.job(CAPACITY_SECONDS, None))?;
+            let work = turn::work(stage, &mut up.running, variant.job(CAPACITY_TIME, None))?;
             let capacity = work.requests / work.seconds;
             let name = up.running.gateway.name();
             progress.turn(
-                f64::from(CAPACITY_SECONDS),
+                CAPACITY_TIME.as_secs_f64(),
                 &format!("{name:<22}{capacity:>8.0}/s at most"),
             );
             slowest = slowest.min(capacity);
@@ -142,7 +137,7 @@ impl Contest<'_> {
             false => 0.0,
         };
         let capacity = match self.has(LoadKind::ConstantRate) {
-            true => self.gateways.len() as f64 * f64::from(CAPACITY_SECONDS),
+            true => self.gateways.len() as f64 * CAPACITY_TIME.as_secs_f64(),
             false => 0.0,
         };
         entries * (f64::from(self.effort.rounds) * self.turn_seconds() + calls) + capacity
@@ -159,9 +154,9 @@ impl Contest<'_> {
 
     /// Of load, an open loop's warm-up included.
     fn turn_seconds(&self) -> f64 {
-        let seconds = f64::from(self.effort.seconds);
+        let seconds = self.effort.seconds;
         match self.scenario.plan.load.kind {
-            LoadKind::ConstantRate => seconds + 1.0,
+            LoadKind::ConstantRate => seconds + open_loop::WARM_UP.as_secs_f64(),
             LoadKind::None => HOLD_SECONDS,
             _ => seconds,
         }
@@ -196,22 +191,50 @@ impl Contest<'_> {
         (entries, setups)
     }
 
-    /// Up, warm, and with its waiting connections open.
-    fn start(&self, stage: &mut Stage, plan: &Plan, gateway: usize) -> Outcome<Up> {
-        let mut running = stage.start(&self.gateways[gateway], self.scenario, plan)?;
-        let requests = Requests::of(plan);
-        // Pools are filled and pages touched before anything counts. What these connections leave behind for others
-        // to use again flatters the memory of waiting ones by 64 in 5,000 at most.
-        turn::warm_up(stage, &mut running, plan, &requests)?;
-        let mut held = None;
-        if plan.load.idle > 0 {
-            let (mut held_now, figures) = turn::hold(stage, &mut running, plan.load.idle)?;
-            held_now
-                .check()
-                .map_err(|error| format!("{}: {error}", running.gateway))?;
-            held = Some((held_now, figures));
+    /// Up, warm, and with their waiting connections open. Those are opened at all gateways and settle together: memory
+    /// is each process's own.
+    fn start_all(
+        &self,
+        stage: &mut Stage,
+        variants: &[Variant],
+        setups: &[(usize, usize)],
+        versions: &mut [String],
+    ) -> Outcome<Vec<Up>> {
+        let mut ups = Vec::new();
+        for &(variant, gateway) in setups {
+            let Variant { plan, requests, .. } = &variants[variant];
+            let mut running = stage.start(&self.gateways[gateway], self.scenario, plan)?;
+            versions[gateway].clone_from(&running.version);
+            // Pools are filled and pages touched before anything counts. What these connections leave behind for others
+            // to use again flatters the memory of waiting ones by 64 in 5,000 at most.
+            turn::warm_up(stage, &mut running, plan, requests)?;
+            ups.push(Up {
+                waiting: None,
+                running,
+            });
         }
-        Ok(Up { running, held })
+        let mut any = false;
+        for (up, &(variant, _)) in ups.iter_mut().zip(setups) {
+            let idle = variants[variant].plan.load.idle;
+            if idle > 0 {
+                up.waiting = Some((Waiting::open(stage, &up.running, idle)?, Figures::default()));
+                any = true;
+            }
+        }
+        for up in &mut ups {
+            if let Some((waiting, _)) = &mut up.waiting {
+                waiting.opened(&mut up.running)?;
+            }
+        }
+        if any {
+            std::thread::sleep(turn::IDLE);
+        }
+        for up in &mut ups {
+            if let Some((waiting, figures)) = &mut up.waiting {
+                *figures = waiting.figures(&up.running)?;
+            }
+        }
+        Ok(ups)
     }
 
     /// Where they cannot be counted the column stays empty; no figure depends on them.
@@ -227,7 +250,7 @@ impl Contest<'_> {
             let variant = &variants[entry.variant];
             let running = &mut ups[entry.process].running;
             let name = self.name(entry, variant);
-            match calls::count(stage, running, variant.job(1, None)) {
+            match calls::count(stage, running, variant.job(Duration::from_secs(1), None)) {
                 Ok(calls) => {
                     if let Some(turn) = entry.turns.first_mut() {
                         turn.set(Figure::SystemCalls, calls);
@@ -296,11 +319,11 @@ impl Variant {
         Self { name, plan, requests }
     }
 
-    fn job(&self, seconds: u32, rate: Option<u32>) -> Job<'_> {
+    fn job(&self, time: Duration, rate: Option<u32>) -> Job<'_> {
         Job {
             plan: &self.plan,
             requests: &self.requests,
-            seconds,
+            time,
             rate,
         }
     }
@@ -314,6 +337,21 @@ impl Entry {
         }
         Ok(())
     }
+}
+
+/// An error unless all that wait are there still and answer.
+fn check_waiting(ups: &mut [Up]) -> Outcome<()> {
+    for up in ups.iter_mut() {
+        if let Some((waiting, _)) = &mut up.waiting {
+            waiting.ask()?;
+        }
+    }
+    for up in ups {
+        if let Some((waiting, _)) = &mut up.waiting {
+            waiting.opened(&mut up.running)?;
+        }
+    }
+    Ok(())
 }
 
 /// The turns of a round: variants one after the other with their gateways together, so that what is compared lies close
@@ -344,8 +382,14 @@ fn summary(figures: &Figures, unit: Unit) -> String {
     if let Some(latency) = figures.get(Figure::P99Us) {
         line += &format!("  p99 {latency:>6.0} µs");
     }
-    if let Some(share) = figures.get(Figure::BusiestShare) {
-        line += &format!("  busiest worker {:.0} %", share * 100.0);
+    let busiest = [
+        (Figure::BusiestRequests, "requests"),
+        (Figure::BusiestShare, "CPU"),
+    ];
+    for (figure, what) in busiest {
+        if let Some(share) = figures.get(figure) {
+            line += &format!("  busiest worker {:.0} % of {what}", share * 100.0);
+        }
     }
     if let Some(disturbance) = figures
         .get(Figure::Disturbance)
@@ -358,9 +402,9 @@ fn summary(figures: &Figures, unit: Unit) -> String {
 
 /// Seconds in which strace attaches, counts and goes.
 const CALLS_SECONDS: f64 = 1.5;
-const CAPACITY_SECONDS: u32 = 1;
+const CAPACITY_TIME: Duration = Duration::from_secs(1);
 /// Opening some thousand connections, waiting, asking again.
-const HOLD_SECONDS: f64 = 5.0;
+const HOLD_SECONDS: f64 = 2.5;
 
 #[cfg(test)]
 mod tests {

@@ -28,7 +28,8 @@ pub enum Figure {
     /// Growth of resident memory for each connection that waits; the same with shared pages shared out.
     ConnectionBytes,
     ConnectionProportionalBytes,
-    /// Of several workers, the busiest one's share of their processor time.
+    /// Of several workers, the busiest one's share of the requests, and of the workers' processor time.
+    BusiestRequests,
     BusiestShare,
     /// Share of requests that an open loop sent late because it could not keep up itself.
     Behind,
@@ -41,10 +42,12 @@ pub enum Figure {
 #[serde(transparent)]
 pub struct Figures(BTreeMap<Figure, f64>);
 
-/// A median over rounds and the extremes.
+/// What counts of several rounds, and the extremes among them.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize)]
 pub struct Spread {
-    pub median: f64,
+    /// The median. Of an open loop's latencies what the requests of all rounds together give, which may lie outside the
+    /// other two.
+    pub value: f64,
     pub low: f64,
     pub high: f64,
 }
@@ -92,7 +95,7 @@ impl Spread {
     /// None of no values.
     pub fn of(values: &[f64]) -> Option<Self> {
         (!values.is_empty()).then(|| Self {
-            median: rounded(median(values.iter().copied())),
+            value: rounded(median(values.iter().copied())),
             low: rounded(values.iter().copied().fold(f64::INFINITY, f64::min)),
             high: rounded(values.iter().copied().fold(f64::NEG_INFINITY, f64::max)),
         })
@@ -115,6 +118,15 @@ pub fn median(values: impl IntoIterator<Item = f64>) -> f64 {
 pub fn rounded(value: f64) -> f64 {
     format!("{value:.5e}").parse().unwrap_or(value)
 }
+
+/// Those a histogram of all rounds gives.
+pub const LATENCIES: [Figure; 5] = [
+    Figure::P50Us,
+    Figure::P90Us,
+    Figure::P99Us,
+    Figure::P999Us,
+    Figure::P9999Us,
+];
 
 /// The others are facts about a gateway by itself, or about the measurement.
 const COMPARED: [Figure; 9] = [
@@ -156,7 +168,7 @@ mod tests {
         let nginx = turns(Figure::CpuUs, &[10.0, 30.0, 20.0]);
         let ours = turns(Figure::CpuUs, &[8.0, 24.0, 20.0]);
         let ratio = Figures::ratios(&ours, &nginx)[&Figure::CpuUs];
-        assert!((ratio.median - 0.8).abs() < 1e-9, "{ratio:?}");
+        assert!((ratio.value - 0.8).abs() < 1e-9, "{ratio:?}");
         assert!((ratio.high - 1.0).abs() < 1e-9, "{ratio:?}");
     }
 

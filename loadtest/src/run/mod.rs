@@ -85,7 +85,7 @@ pub fn run(options: &Options) -> Outcome<()> {
         .iter()
         .zip(&prospects)
         .map(|(scenario, prospect)| match prospect {
-            Prospect::Ready { gateways, effort } => contest(scenario, gateways, *effort).planned(),
+            Prospect::Ready { gateways, effort } => contest(scenario, gateways, effort.clone()).planned(),
             Prospect::Skipped(_) => 0.0,
         });
     let mut progress = Progress::new(planned.sum());
@@ -95,14 +95,14 @@ pub fn run(options: &Options) -> Outcome<()> {
     for (index, (scenario, prospect)) in scenarios.iter().zip(&prospects).enumerate() {
         progress.scenario(index + 1, scenarios.len(), &scenario.name);
         let (gateways, effort) = match prospect {
-            Prospect::Ready { gateways, effort } => (gateways, *effort),
+            Prospect::Ready { gateways, effort } => (gateways, effort.clone()),
             Prospect::Skipped(reason) => {
                 progress.note(&format!("skipped: {reason}"));
                 skipped.push(format!("{}: {reason}", scenario.name));
                 continue;
             }
         };
-        let contest = contest(scenario, gateways, effort);
+        let contest = contest(scenario, gateways, effort.clone());
         match contest.run(&mut stage, &mut progress) {
             Ok(variants) => {
                 let report = Report::new(
@@ -148,13 +148,19 @@ impl Options {
         left_out: &mut Vec<String>,
     ) -> Outcome<Prospect> {
         let plan = &scenario.plan;
-        let effort = if self.full { plan.full } else { plan.quick };
+        let effort = if self.full { &plan.full } else { &plan.quick };
         let effort = Effort {
             rounds: self.rounds.unwrap_or(effort.rounds),
-            seconds: self.seconds.unwrap_or(effort.seconds),
+            seconds: self.seconds.map_or(effort.seconds, f64::from),
             system_calls: effort.system_calls && !self.no_calls,
+            without: match self.bench.selection.gateways {
+                Some(_) => Vec::new(),
+                None => effort.without.clone(),
+            },
         };
-        let chosen = self.bench.selection.choose(&plan.gateways)?;
+        let mut kinds = plan.gateways.clone();
+        kinds.retain(|kind| !effort.without.contains(kind));
+        let chosen = self.bench.selection.choose(&kinds)?;
         let Chosen {
             gateways,
             left_out: more,
@@ -185,4 +191,4 @@ const NOWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9);
 /// Above this share other work on the gateway's CPU (its caches, its clock) shows in the figures.
 pub const DISTURBED: f64 = 0.03;
 
-const RESULTS: &str = "loadtest/results";
+pub const RESULTS: &str = "loadtest/results";

@@ -1,15 +1,18 @@
 //! One gateway's turn in one round: what it used, divided by what it did.
 
+use std::io;
 use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
 
 use super::figures::{Figure, Figures};
+use crate::http::Client;
 use crate::load::Requests;
 use crate::load::hold::Held;
 use crate::load::transfer::Transfer;
 use crate::scenario::{LoadKind, Plan, Unit};
 use crate::stage::{Running, Stage};
+use crate::usage::Memory;
 use crate::{Outcome, open_loop, usage};
 
 /// What there is to do in a turn.
@@ -17,7 +20,7 @@ use crate::{Outcome, open_loop, usage};
 pub struct Job<'a> {
     pub plan: &'a Plan,
     pub requests: &'a Requests,
-    pub seconds: u32,
+    pub time: Duration,
     /// Requests a second, of an open loop.
     pub rate: Option<u32>,
 }
@@ -46,10 +49,29 @@ pub fn take(stage: &Stage, running: &mut Running, job: Job) -> Outcome<Taken> {
         }
         Ok(sum)
     };
+    // At a constant rate the generator uses its connections in turn.
+    let alike = plan.load.kind == LoadKind::ConstantRate;
+    let workers = running.workers;
+    let tally = || match workers {
+        Some(workers) => workers.tally(alike),
+        None => Ok(None),
+    };
+    let tally_before = tally()?;
     usage::reset_peak(id)?;
     let (began, busy_before) = (Instant::now(), busy()?);
     let (threads_before, before) = (usage::thread_times(id)?, usage::cpu_time(id)?);
-    let work = work(stage, running, job)?;
+    let (work, watched) = std::thread::scope(|scope| -> Outcome<_> {
+        let half = job.time / 2;
+        let watch = workers
+            .filter(|_| alike)
+            .map(|workers| scope.spawn(move || workers.watch(half).map_err(|error| error.to_string())));
+        let work = work(stage, running, job)?;
+        let watched = match watch {
+            Some(watch) => watch.join().map_err(|_| "a look at the workers panicked")??,
+            None => None,
+        };
+        Ok((work, watched))
+    })?;
     let spent = usage::cpu_time(id)?.since(before);
     let threads = usage::thread_times(id)?;
     let busy = running
@@ -68,6 +90,12 @@ pub fn take(stage: &Stage, running: &mut Running, job: Job) -> Outcome<Taken> {
     figures.set(Figure::PeakResidentBytes, usage::peak_resident(id)? as f64);
     for (figure, value) in work.latencies {
         figures.set(figure, value);
+    }
+    if let Some(watched) = watched {
+        figures.set(Figure::BusiestRequests, watched.busiest());
+    }
+    if let (Some(after), Some(before)) = (tally()?, tally_before) {
+        figures.set(Figure::BusiestRequests, after.busiest_since(&before));
     }
     if plan.shards > 1 {
         let spent = threads
@@ -91,9 +119,11 @@ pub fn work(stage: &Stage, running: &mut Running, job: Job) -> Outcome<Work> {
     let Job {
         plan,
         requests,
-        seconds,
+        time,
         rate,
     } = job;
+    // A plan says so of all loads that know no parts of one.
+    let seconds = u32::try_from(time.as_secs())?;
     let load = plan.load;
     match (load.kind, rate) {
         (LoadKind::ConstantRate, Some(rate)) => {
@@ -112,12 +142,13 @@ pub fn work(stage: &Stage, running: &mut Running, job: Job) -> Outcome<Work> {
                 .ensure_clean()
                 .map_err(|error| format!("{}: {error}", running.gateway))?;
             let counted = f64::from(seconds);
+            let all = counted + open_loop::WARM_UP.as_secs_f64();
             Ok(Work {
-                // The second of warm-up is in no latency, but the gateway's time is measured over it too, and the
-                // schedule of its requests is the same.
-                requests: measured.histogram.len() as f64 * (counted + 1.0) / counted,
+                // The warm-up is in no latency, but the gateway's time is measured over it too, and the schedule of its
+                // requests is the same.
+                requests: measured.histogram.len() as f64 * all / counted,
                 bytes: 0.0,
-                seconds: counted + 1.0,
+                seconds: all,
                 latencies: vec![
                     (Figure::P50Us, measured.p50()),
                     (Figure::P90Us, measured.p90()),
@@ -153,7 +184,7 @@ pub fn work(stage: &Stage, running: &mut Running, job: Job) -> Outcome<Work> {
         (LoadKind::Transfer, _) => {
             let transfer = Transfer {
                 connections: load.connections,
-                time: Duration::from_secs(u64::from(seconds)),
+                time,
                 requests,
             };
             let done = transfer
@@ -177,18 +208,22 @@ pub fn work(stage: &Stage, running: &mut Running, job: Job) -> Outcome<Work> {
 
 /// Some requests of the plan's kind on as many connections as it has, up to 64.
 pub fn warm_up(stage: &Stage, running: &mut Running, plan: &Plan, requests: &Requests) -> Outcome<()> {
-    // wrk knows whole seconds alone, and our own client keeps its connections and has no TLS.
-    if plan.load.kind == LoadKind::Short || plan.tls {
+    // wrk knows whole seconds alone, and our own client has no TLS.
+    if plan.tls {
         let job = Job {
             plan,
             requests,
-            seconds: 1,
+            time: Duration::from_secs(1),
             rate: None,
         };
         return work(stage, running, job).map(drop);
     }
+    let large = plan.origin.body.bytes().max(plan.request.body.bytes()) > WARM_UP_BYTES_MAX;
     let connections = match plan.load.kind {
         LoadKind::None => WARM_UP_CONNECTIONS,
+        LoadKind::Short => return short_warm_up(running, requests),
+        // One takes longer than the time there is.
+        LoadKind::Transfer if large => 1,
         _ => plan.load.connections.min(WARM_UP_CONNECTIONS),
     };
     let transfer = Transfer {
@@ -202,24 +237,76 @@ pub fn warm_up(stage: &Stage, running: &mut Running, plan: &Plan, requests: &Req
     Ok(())
 }
 
-/// Opens the connections that are to wait, and says what each costs in memory.
-pub fn hold(stage: &Stage, running: &mut Running, connections: u32) -> Outcome<(Held, Figures)> {
-    let id = running.process.id();
-    let before = usage::memory(id)?;
-    let held = Held::open(running.address, connections, stage.cpus.load_cpu)
-        .map_err(|error| format!("{}: {error}", running.gateway))?;
-    std::thread::sleep(IDLE);
-    let after = usage::memory(id)?;
-    running.process.ensure_running()?;
-    let each = |after: u64, before: u64| (after as f64 - before as f64) / f64::from(connections);
-    let mut figures = Figures::default();
-    figures.set(Figure::ConnectionBytes, each(after.resident, before.resident));
-    figures.set(
-        Figure::ConnectionProportionalBytes,
-        each(after.proportional, before.proportional),
-    );
-    figures.set(Figure::PeakResidentBytes, usage::peak_resident(id)? as f64);
-    Ok((held, figures))
+/// The same with a connection for each request.
+fn short_warm_up(running: &Running, requests: &Requests) -> Outcome<()> {
+    let end = Instant::now() + WARM_UP;
+    let request = requests.bytes(0, running.address);
+    let converse = || -> io::Result<()> {
+        while Instant::now() < end {
+            Client::connect(running.address)?.exchange(&request)?;
+        }
+        Ok(())
+    };
+    std::thread::scope(|scope| {
+        let clients = [(); WARM_UP_CONNECTIONS as usize].map(|()| scope.spawn(converse));
+        for client in clients {
+            let ended = client.join().map_err(|_| "a client panicked")?;
+            ended.map_err(|error| format!("{}: {error}", running.gateway))?;
+        }
+        Ok(())
+    })
+}
+
+/// Connections that wait at a gateway, and its memory before there were any.
+pub struct Waiting {
+    held: Held,
+    connections: u32,
+    before: Memory,
+}
+
+impl Waiting {
+    /// Begins to open them. They are all there when `opened` returns.
+    pub fn open(stage: &Stage, running: &Running, connections: u32) -> Outcome<Self> {
+        let before = usage::memory(running.process.id())?;
+        let held = Held::open(running.address, connections, stage.cpus.load_cpu)
+            .map_err(|error| format!("{}: {error}", running.gateway))?;
+        Ok(Self {
+            held,
+            connections,
+            before,
+        })
+    }
+
+    /// Returns when all are open and were answered.
+    pub fn opened(&mut self, running: &mut Running) -> Outcome<()> {
+        let opened = self.held.expect();
+        running.process.ensure_running()?;
+        Ok(opened.map_err(|error| format!("{}: {error}", running.gateway))?)
+    }
+
+    /// What each costs in memory now.
+    pub fn figures(&self, running: &Running) -> Outcome<Figures> {
+        let id = running.process.id();
+        let after = usage::memory(id)?;
+        let each = |after: u64, before: u64| (after as f64 - before as f64) / f64::from(self.connections);
+        let mut figures = Figures::default();
+        figures.set(
+            Figure::ConnectionBytes,
+            each(after.resident, self.before.resident),
+        );
+        figures.set(
+            Figure::ConnectionProportionalBytes,
+            each(after.proportional, self.before.proportional),
+        );
+        figures.set(Figure::PeakResidentBytes, usage::peak_resident(id)? as f64);
+        Ok(figures)
+    }
+
+    /// Asks on each again. An error, here or from `opened`, unless all are open still: a gateway that had closed them
+    /// would have needed little memory.
+    pub fn ask(&mut self) -> Outcome<()> {
+        self.held.ask()
+    }
 }
 
 impl Work {
@@ -241,10 +328,12 @@ fn busiest_share(mut spent: Vec<f64>, workers: usize) -> f64 {
 
 const WARM_UP: Duration = Duration::from_millis(200);
 const WARM_UP_CONNECTIONS: u32 = 64;
+/// A body above it is not sent on several connections to warm a gateway up.
+const WARM_UP_BYTES_MAX: u64 = 4 << 20;
 const GIBIBYTE: f64 = (1u64 << 30) as f64;
 
 /// What a gateway gives back after a short while it has given back.
-const IDLE: Duration = Duration::from_secs(2);
+pub const IDLE: Duration = Duration::from_secs(2);
 
 #[cfg(test)]
 mod tests {

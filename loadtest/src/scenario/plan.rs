@@ -163,15 +163,18 @@ pub struct Variant {
     pub body: Option<Size>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Effort {
     pub rounds: u32,
-    /// Of each turn.
-    pub seconds: u32,
+    /// Of each turn. Whole ones, but for `transfer`: wrk knows no parts of a second.
+    pub seconds: f64,
     /// Whether system calls are counted, in a second under strace for each gateway and variant.
     #[serde(default = "yes")]
     pub system_calls: bool,
+    /// Gateways of the plan that sit it out, unless the command line asks for them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub without: Vec<Kind>,
 }
 
 impl Plan {
@@ -223,9 +226,20 @@ impl Plan {
         if !self.variants.is_empty() && self.variants.iter().all(|variant| variant.full_only) {
             return fail("a quick run has no variant left");
         }
-        for effort in [self.quick, self.full] {
-            if effort.rounds == 0 || effort.seconds == 0 {
-                return fail("rounds and seconds are at least 1");
+        let parts = self
+            .variants()
+            .iter()
+            .all(|(_, plan)| plan.load.kind == LoadKind::Transfer);
+        for effort in [&self.quick, &self.full] {
+            if effort.rounds == 0 {
+                return fail("rounds is at least 1");
+            }
+            let whole = effort.seconds >= 1.0 && effort.seconds.fract() == 0.0;
+            if !(whole || parts && effort.seconds >= SECONDS_MIN) {
+                return fail("seconds is a whole number, at least 1; with load.kind transfer at least 0.1");
+            }
+            if !effort.without.iter().all(|kind| self.gateways.contains(kind)) {
+                return fail("without names a gateway that does not take part");
             }
         }
         let mut names: Vec<&str> = self
@@ -350,6 +364,7 @@ fn relay_buffer() -> Size {
     Size(16 << 10)
 }
 
+const SECONDS_MIN: f64 = 0.1;
 const TRANSFERS_MAX: u32 = 64;
 
 #[cfg(test)]

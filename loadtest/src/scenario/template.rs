@@ -2,7 +2,7 @@
 //! their place below the scenarios folder; a name that is not filled in is an error with file and line.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use minijinja::syntax::SyntaxConfig;
@@ -23,6 +23,8 @@ pub struct Values {
     pub origin_port: u16,
     /// Threads or processes that serve.
     pub workers: u32,
+    /// Where a gateway with several workers tells about them; 0 where there is one.
+    pub admin_port: u16,
     /// Descriptors each may hold.
     pub descriptors: u64,
     /// A folder of this gateway's own.
@@ -36,13 +38,18 @@ pub struct Values {
 }
 
 impl Values {
-    /// The same for a gateway at `address`.
-    pub fn at(&self, address: SocketAddr) -> Self {
+    /// The same for a gateway at `address` that tells about itself at `admin`, where it has something to tell.
+    pub fn at(&self, address: SocketAddr, admin: Option<SocketAddr>) -> Self {
         Self {
             address,
             port: address.port(),
+            admin_port: admin.map_or(0, |admin| admin.port()),
             ..self.clone()
         }
+    }
+
+    pub fn admin(&self) -> Option<SocketAddr> {
+        (self.admin_port != 0).then_some(SocketAddr::from((Ipv4Addr::LOCALHOST, self.admin_port)))
     }
 }
 

@@ -19,6 +19,7 @@ fn values(plan: &Plan) -> Values {
         origin: "127.0.0.1:3000".parse().expect("an address"),
         origin_port: 3000,
         workers: plan.shards,
+        admin_port: if plan.shards > 1 { 9901 } else { 0 },
         descriptors: 1000,
         folder: "/tmp".into(),
         apis: plan.apis.min(3),

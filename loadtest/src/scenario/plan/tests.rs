@@ -46,6 +46,8 @@ fn an_unknown_field_is_named_with_file_and_line() {
 fn numbers_that_make_no_sense_together_are_refused() {
     for (change, to, message) in [
         ("rounds: 3", "rounds: 0", "at least 1"),
+        ("seconds: 2", "seconds: 0.5", "whole number"),
+        ("seconds: 2", "seconds: 2, without: [envoy]", "without"),
         ("connections: 64", "connections: 0", "load.connections"),
         ("kind: keep-alive", "kind: pipelined", "load.depth"),
         ("kind: keep-alive", "kind: constant-rate", "load.share"),

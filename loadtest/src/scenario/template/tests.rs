@@ -11,6 +11,7 @@ fn values() -> Values {
         origin: address,
         origin_port: 3000,
         workers: 2,
+        admin_port: 0,
         descriptors: 1000,
         folder: "/tmp/x".into(),
         apis: 2,
