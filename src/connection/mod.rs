@@ -132,7 +132,8 @@ async fn serve(shard: Rc<Shard>, accepted: Accepted, listener: usize, new: bool)
                 // request which are answered here would keep the shard to itself. On a ring each operation waits.
                 served = served.wrapping_add(1);
                 if served.is_multiple_of(EXCHANGES) && connection.shard.net.driver == Driver::Epoll {
-                    futures.hold(runtime::yield_now()).await;
+                    let turns = &connection.shard.net.turns;
+                    futures.hold(turns.give()).await;
                 }
             }
             After::Close => return None,

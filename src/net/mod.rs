@@ -17,7 +17,10 @@ pub use pipe::{Lent, PIPE, Pipe, Pipes};
 pub use slab::{Slab, Slot};
 pub use wire::{Reader, Watch, Wire, WriteError, Writer, has_fired};
 
-use crate::{clock::Clock, runtime::Driver};
+use crate::{
+    clock::Clock,
+    runtime::{Driver, Turns},
+};
 use std::rc::Rc;
 
 /// What everything that does I/O on one shard shares. Passed by reference, never global.
@@ -29,6 +32,7 @@ pub struct Net {
     pub deadlines: Rc<Deadlines>,
     /// Where futures live that the connections which wait do not carry.
     pub futures: Rc<Slab>,
+    pub turns: Turns,
 }
 
 impl Net {
@@ -40,6 +44,7 @@ impl Net {
             pipes: Pipes::default(),
             deadlines: Rc::default(),
             futures: Rc::default(),
+            turns: Turns::default(),
         }
     }
 }

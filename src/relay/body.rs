@@ -4,7 +4,6 @@ use crate::{
     clock::millis,
     http1::{BodyDecoder, Event, encode},
     net::{Buffer, Net, Reader, Writer},
-    runtime::yield_now,
 };
 use std::{cell::Cell, time::Duration};
 
@@ -205,7 +204,7 @@ impl State<'_, '_> {
     pub(super) async fn breathe(&mut self) {
         if self.since_pause >= TURN {
             self.since_pause = 0;
-            yield_now().await;
+            self.transfer.net.turns.give().await;
         }
     }
 }

@@ -4,7 +4,7 @@ use super::splice::{self, Taken};
 use crate::{
     clock::millis,
     net::{Buffer, Deadline, Net, Reader, Wire, Writer},
-    runtime::{First, race, yield_now},
+    runtime::{First, race},
 };
 use std::{cell::Cell, pin::pin, time::Duration};
 
@@ -72,7 +72,7 @@ async fn one_way(
                     }
                     splicing = length >= splice::WORTH;
                     // Peers that are both faster than we are would keep the shard to themselves.
-                    yield_now().await;
+                    net.turns.give().await;
                     continue;
                 }
                 Taken::Read => {}
