@@ -12,8 +12,8 @@ use std::sync::{
 
 const BIG: u64 = 64 << 20;
 
-/// More than all the buffers and the pipe between two ends hold.
-const STALLING: u64 = 24 << 20;
+/// More than all the buffers and the pipe between two ends hold: of Linux, 4 MiB to send and 32 MiB to receive at most.
+const STALLING: u64 = 48 << 20;
 
 /// Descriptors of the pipes a shard keeps for reuse.
 const KEPT: usize = 16;
