@@ -16,6 +16,7 @@ pub enum Side {
 pub enum Phase {
     RequestHead,
     Route,
+    Policy,
     Connect,
     RequestSend,
     ResponseHead,
@@ -45,6 +46,11 @@ pub enum Kind {
     ExpectationFailed,
     /// Our own `Via` seen → 508
     Loop,
+    /// A policy refuses: what was sent → 400, who sent it → 401, what he may → 403, how much → 429
+    Rejected,
+    Unauthorized,
+    Forbidden,
+    RateLimited,
     /// → 404
     NoRoute,
     /// → 503: no endpoint has an address

@@ -14,6 +14,7 @@ pub mod http1;
 pub mod listener;
 pub mod observe;
 pub mod relay;
+pub mod policy;
 pub mod reply;
 pub mod route;
 pub mod upstream;

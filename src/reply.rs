@@ -2,7 +2,7 @@
 
 use crate::{
     fault::{Fault, Kind, Side},
-    http1::encode,
+    http1::{Headers, encode},
 };
 
 /// The status a client is told. Where no reply is possible (the client is gone) the number still stands in the
@@ -18,6 +18,10 @@ pub fn status(fault: &Fault) -> u16 {
         (Kind::VersionNotSupported, Side::Client) => 505,
         (Kind::ExpectationFailed, _) => 417,
         (Kind::Loop, _) => 508,
+        (Kind::Rejected, _) => 400,
+        (Kind::Unauthorized, _) => 401,
+        (Kind::Forbidden, _) => 403,
+        (Kind::RateLimited, _) => 429,
         (Kind::NoRoute, _) => 404,
         (Kind::Unavailable, _) => 503,
         (Kind::TimedOut, Side::Client) => 408,
@@ -49,6 +53,19 @@ pub struct Terms<'a> {
     pub http10: bool,
     /// A reply to HEAD says the length of the body it leaves out (RFC 9110 §9.3.2).
     pub head: bool,
+    /// Lines that policies add.
+    pub added: &'a Headers,
+}
+
+/// Appends a reply without content, of a status that has none or needs none, with the lines that policies add.
+pub fn empty(out: &mut Vec<u8>, status: u16, terms: Terms<'_>) {
+    let extra: &[u8] = if status == 204 {
+        b""
+    } else {
+        b"Content-Length: 0\r\n"
+    };
+    start(out, status, extra, terms);
+    out.extend_from_slice(b"\r\n");
 }
 
 /// Appends the whole reply.
@@ -106,6 +123,11 @@ fn start(out: &mut Vec<u8>, status: u16, extra: &[u8], terms: Terms<'_>) {
     out.extend_from_slice(terms.date);
     out.extend_from_slice(b"\r\n");
     out.extend_from_slice(extra);
+    for (name, value) in terms.added.pairs(b"") {
+        for part in [name, b": ", value, b"\r\n"] {
+            out.extend_from_slice(part);
+        }
+    }
     if !terms.keep_alive {
         out.extend_from_slice(b"Connection: close\r\n");
     } else if terms.http10 {
@@ -117,12 +139,15 @@ fn reason(status: u16) -> &'static str {
     match status {
         204 => "No Content",
         400 => "Bad Request",
+        401 => "Unauthorized",
+        403 => "Forbidden",
         404 => "Not Found",
         405 => "Method Not Allowed",
         408 => "Request Timeout",
         413 => "Content Too Large",
         414 => "URI Too Long",
         417 => "Expectation Failed",
+        429 => "Too Many Requests",
         431 => "Request Header Fields Too Large",
         500 => "Internal Server Error",
         501 => "Not Implemented",
@@ -140,18 +165,21 @@ mod tests {
     use super::*;
     use crate::fault::Phase;
 
-    const TERMS: Terms<'_> = Terms {
-        date: b"Thu, 01 Jan 1970 00:00:00 GMT",
-        keep_alive: true,
-        http10: false,
-        head: false,
-    };
+    fn terms(added: &Headers) -> Terms<'_> {
+        Terms {
+            date: b"Thu, 01 Jan 1970 00:00:00 GMT",
+            keep_alive: true,
+            http10: false,
+            head: false,
+            added,
+        }
+    }
 
     #[test]
     fn the_length_is_that_of_the_body() {
         let fault_ = Fault::gateway(Kind::NoRoute, Phase::Route, "no route matches");
         let mut out = Vec::new();
-        fault(&mut out, &fault_, TERMS);
+        fault(&mut out, &fault_, terms(&Headers::default()));
         let text = String::from_utf8(out).expect("ASCII");
         let (head, body) = text.split_once("\r\n\r\n").expect("a head");
         assert_eq!(body, "{\"error\": \"no route matches\"}");
@@ -173,7 +201,7 @@ mod tests {
             Terms {
                 head: true,
                 keep_alive: false,
-                ..TERMS
+                ..terms(&Headers::default())
             },
         );
         let text = String::from_utf8(out).expect("ASCII");

@@ -29,12 +29,14 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     (
         "connection",
         &[
-            "listener", "http1", "route", "upstream", "relay", "reply", "observe", "shard", "net", "runtime",
-            "clock", "fault",
+            "listener", "http1", "route", "policy", "upstream", "relay", "reply", "observe", "shard", "net",
+            "runtime", "clock", "fault",
         ],
     ),
     ("http1", &[]),
     ("route", &[]),
+    // Sees heads as lines, never their framing; each policy decodes its own Spec.
+    ("policy", &["http1", "route", "fault", "located", "object"]),
     ("upstream", &["observe", "net", "runtime", "clock", "fault"]),
     ("relay", &["http1", "observe", "net", "runtime", "clock", "fault"]),
     ("reply", &["http1", "fault"]),
@@ -47,6 +49,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
             "connection",
             "http1",
             "route",
+            "policy",
             "upstream",
             "relay",
             "reply",
@@ -61,7 +64,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     (
         "config",
         &[
-            "http1", "route", "upstream", "observe", "shard", "located", "choice", "object",
+            "http1", "route", "policy", "upstream", "observe", "shard", "located", "choice", "object",
         ],
     ),
     (
@@ -138,6 +141,7 @@ const DATA_PLANE: &[&str] = &[
     "connection",
     "http1",
     "route",
+    "policy",
     "upstream",
     "relay",
     "reply",

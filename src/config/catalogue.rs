@@ -1,17 +1,21 @@
 //! Policies by name: those there are, those of Flex Gateway that are still to come.
 
+use crate::policy;
+
 /// What a policy's name stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Policy {
     Route,
     RouteWeighted,
+    /// One of an API's chain.
+    Chained(policy::Kind),
 }
 
 /// # Errors
 /// What is wrong with the name, for a problem.
 pub(super) fn find(name: &str) -> Result<Policy, String> {
-    if let Some((_, policy)) = AVAILABLE.iter().find(|(available, _)| *available == name) {
-        return Ok(*policy);
+    if let Some((_, policy)) = available().find(|(available, _)| *available == name) {
+        return Ok(policy);
     }
     // The vendor's names come with and without the suffix of its built-in implementations.
     let bare = |name: &'static str| name.strip_suffix(SUFFIX).unwrap_or(name);
@@ -23,23 +27,31 @@ pub(super) fn find(name: &str) -> Result<Policy, String> {
             "Ringway knows the policy `{name}` but does not have it yet"
         ));
     }
-    let all = AVAILABLE
-        .iter()
-        .map(|(available, _)| *available)
+    let all = available()
+        .map(|(available, _)| available)
         .chain(LATER.iter().copied());
     let advice = crate::located::nearest(name, all).map(|name| format!("; did you mean `{name}`?"));
-    Err(format!(
-        "unknown policy `{name}`{}",
-        advice.unwrap_or_else(|| "; valid: route, route-weighted".to_owned())
-    ))
+    let valid = || {
+        let names: Vec<_> = available().map(|(available, _)| available).collect();
+        format!("; valid: {}", names.join(", "))
+    };
+    Err(format!("unknown policy `{name}`{}", advice.unwrap_or_else(valid)))
+}
+
+/// By the names they are bound with. The vendor's own come with a suffix; without it they are what its control plane
+/// calls the same policy.
+fn available() -> impl Iterator<Item = (&'static str, Policy)> {
+    let chained = policy::Kind::ALL.map(|(name, kind)| (name, Policy::Chained(kind)));
+    let bare = chained.map(|(name, policy)| (name.strip_suffix(SUFFIX).unwrap_or(name), policy));
+    ROUTING.into_iter().chain(chained).chain(bare)
 }
 
 pub(super) const ROUTE: &str = "route";
 pub(super) const ROUTE_WEIGHTED: &str = "route-weighted";
 
-const SUFFIX: &str = "-flex";
+pub(super) const SUFFIX: &str = "-flex";
 
-const AVAILABLE: [(&str, Policy); 2] = [(ROUTE, Policy::Route), (ROUTE_WEIGHTED, Policy::RouteWeighted)];
+const ROUTING: [(&str, Policy); 2] = [(ROUTE, Policy::Route), (ROUTE_WEIGHTED, Policy::RouteWeighted)];
 
 const LATER: &[&str] = &[
     // the port and the connection
@@ -55,7 +67,6 @@ const LATER: &[&str] = &[
     "spike-control-flex",
     "http-caching-flex",
     // who may
-    "http-basic-authentication-flex",
     "ldap-authentication-flex",
     "client-id-enforcement-flex",
     "jwt-validation-flex",
@@ -67,7 +78,6 @@ const LATER: &[&str] = &[
     "ip-allowlist-flex",
     "ip-blocklist-flex",
     "oauth-protected-resource-metadata",
-    "access-block",
     "health-check",
     // what may pass
     "json-threat-protection-flex",
@@ -75,9 +85,7 @@ const LATER: &[&str] = &[
     "injection-protection-flex",
     "spec-validation-flex",
     // what is changed or told
-    "cors-flex",
     "header-injection-flex",
-    "header-removal-flex",
     "message-logging-flex",
     "message-logging-outbound",
     "tracing-flex",

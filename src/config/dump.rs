@@ -1,7 +1,7 @@
 //! The effective configuration as documents that would load to the same again, hidden secrets apart.
 
 use super::{
-    model::{Api, Model, Route, Service, Settings},
+    model::{Api, Model, Policy, Route, Service, Settings},
     resource::{Id, Rule, UpstreamAddress},
 };
 use crate::{
@@ -44,6 +44,14 @@ fn documents(model: &Model) -> Vec<Value> {
         ));
     }
     for api in &model.apis {
+        for policy in &api.policies {
+            documents.push(document(
+                "PolicyBinding",
+                &policy.id,
+                &[],
+                policy_spec(api, policy),
+            ));
+        }
         for route in &api.routes {
             documents.push(document(
                 "PolicyBinding",
@@ -95,6 +103,24 @@ fn service_spec(service: &Service, settings: &Settings) -> Value {
         "loadBalancing": balancing,
         "preserveHost": upstream.preserve_host.unwrap_or(settings.preserve_host),
     })
+}
+
+/// One that selects several APIs is written out for each.
+fn policy_spec(api: &Api, policy: &Policy) -> Value {
+    let mut spec = json!({
+        "targetRef": { "kind": "ApiInstance", "name": api.id.name, "namespace": api.id.namespace },
+        "policyRef": { "name": policy.name },
+    });
+    if let Some(config) = &policy.config {
+        spec["config"] = hidden("", config);
+    }
+    if !policy.compiled.is_first() {
+        spec["order"] = json!(policy.order);
+    }
+    if !policy.written.is_empty() {
+        spec["rules"] = policy.written.iter().map(rule).collect();
+    }
+    spec
 }
 
 fn binding_spec(api: &Api, route: &Route, model: &Model) -> Value {

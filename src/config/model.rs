@@ -5,11 +5,11 @@ use super::resource::{Id, Rule, Upstream};
 use crate::{
     located::{Node, Origin},
     observe::access_log,
-    route,
+    policy, route,
     shard::snapshot::{Limits, Runtime, Shutdown},
     upstream::cluster::Timeouts,
 };
-use std::net::SocketAddr;
+use std::{net::SocketAddr, sync::Arc};
 
 #[derive(Debug, Default)]
 pub(super) struct Model {
@@ -27,6 +27,20 @@ pub(super) struct Api {
     pub(super) origin: Origin,
     /// In the order they are tried.
     pub(super) routes: Vec<Route>,
+    /// In the order a request meets them.
+    pub(super) policies: Vec<Policy>,
+}
+
+/// A policy of an API's chain, as bound to it, written inside of it, or selecting it.
+pub(super) struct Policy {
+    pub(super) id: Id,
+    /// As written.
+    pub(super) name: String,
+    pub(super) order: i64,
+    pub(super) written: Vec<Rule>,
+    pub(super) rules: Arc<[route::Rule]>,
+    pub(super) compiled: policy::Policy,
+    pub(super) config: Option<Node>,
 }
 
 impl std::fmt::Debug for Api {

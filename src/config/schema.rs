@@ -7,7 +7,10 @@ use super::{
         Metadata, OWN_KINDS, RouteConfig, WeightedConfig,
     },
 };
-use crate::located::{Decode, schema::Definitions};
+use crate::{
+    located::{Decode, schema::Definitions},
+    policy,
+};
 use serde_json::{Value, json};
 
 /// One schema for a document of any kind (draft 2020-12), pretty-printed.
@@ -17,21 +20,33 @@ pub fn json_schema() -> String {
         .iter()
         .map(|kind| document(*kind, &mut definitions))
         .collect();
-    let bindings = [
-        (catalogue::ROUTE, definitions.substituting(RouteConfig::schema)),
-        (
-            catalogue::ROUTE_WEIGHTED,
-            definitions.substituting(WeightedConfig::schema),
+    let mut bindings = vec![
+        config_of(
+            &[catalogue::ROUTE],
+            &definitions.substituting(RouteConfig::schema),
+            true,
+        ),
+        config_of(
+            &[catalogue::ROUTE_WEIGHTED],
+            &definitions.substituting(WeightedConfig::schema),
+            true,
         ),
     ];
+    let mut chained = Vec::new();
+    for (name, kind) in policy::Kind::ALL {
+        let config =
+            definitions.substituting(|definitions| kind.schema(definitions).unwrap_or_else(|| json!({})));
+        let bare = name.strip_suffix(catalogue::SUFFIX).unwrap_or(name);
+        chained.push(config_of(&[name, bare], &config, kind.needs_config()));
+    }
+    bindings.extend(chained.iter().cloned());
     let inline = definitions.substituting(InlineRouteConfig::schema);
     let mut definitions = definitions.into_map();
     set_config(&mut definitions, "InlineRoute", inline);
-    if let Some(binding) = definitions.get_mut("BindingSpec") {
-        binding["allOf"] = bindings
-            .into_iter()
-            .map(|(name, config)| config_of(name, &config))
-            .collect();
+    for (object, policies) in [("BindingSpec", bindings), ("InlinePolicy", chained)] {
+        if let Some(definition) = definitions.get_mut(object) {
+            definition["allOf"] = Value::Array(policies);
+        }
     }
     let schema = json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -62,11 +77,12 @@ fn document(kind: Kind, definitions: &mut Definitions) -> Value {
     })
 }
 
-/// Where the policy is `name`, the configuration is this.
-fn config_of(name: &str, config: &Value) -> Value {
+/// Where the policy is called one of `names`, the configuration is this.
+fn config_of(names: &[&str], config: &Value, required: bool) -> Value {
+    let required: &[&str] = if required { &["config"] } else { &[] };
     json!({
-        "if": { "properties": { "policyRef": { "properties": { "name": { "const": name } } } } },
-        "then": { "properties": { "config": config }, "required": ["config"] },
+        "if": { "properties": { "policyRef": { "properties": { "name": { "enum": names } } } } },
+        "then": { "properties": { "config": config }, "required": required },
     })
 }
 

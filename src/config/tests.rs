@@ -555,6 +555,26 @@ fn every_example_compiles() {
     assert!(count >= 8);
 }
 
+/// The examples of the page, each a list of documents after ```` ```yaml ````.
+#[test]
+fn every_example_of_the_policies_page_compiles() {
+    let page = include_str!("../../docs/policies.md");
+    let examples: Vec<&str> = page
+        .split("```yaml\n")
+        .skip(1)
+        .map(|rest| rest.split("```").next().unwrap())
+        .collect();
+    for example in &examples {
+        let environment = Environment::fixed([("ADMIN_USER", "ann"), ("ADMIN_PASSWORD", "secret")]);
+        let result = load_text("policies.md", example, &environment);
+        assert!(result.is_ok(), "{example}\n{:?}", result.err());
+    }
+    for (name, _) in crate::policy::Kind::ALL {
+        let named = |example: &&str| example.contains(&format!("name: {name}"));
+        assert!(examples.iter().any(named), "{name} has no example");
+    }
+}
+
 #[test]
 fn the_schema_has_every_object_and_no_reference_to_nowhere() {
     let text = super::json_schema();
@@ -576,9 +596,9 @@ fn the_schema_has_every_object_and_no_reference_to_nowhere() {
 
 #[test]
 fn the_reference_page_names_every_field() {
-    let page =
-        std::fs::read_to_string(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("docs/configuration.md"))
-            .unwrap();
+    let page = ["docs/configuration.md", "docs/policies.md"]
+        .map(|page| std::fs::read_to_string(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(page)).unwrap())
+        .concat();
     let schema: serde_json::Value = serde_json::from_str(&super::json_schema()).unwrap();
     for (object, definition) in schema["$defs"].as_object().unwrap() {
         for field in definition["properties"].as_object().unwrap().keys() {

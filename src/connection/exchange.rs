@@ -1,15 +1,16 @@
 //! One request and its answer. Reads like the line in the crate's head; every exchange, good or bad, leaves
 //! through `finish`, which answers what still needs an answer and writes the record.
 
-use super::{After, Connection, forward};
+use super::{After, Connection, forward, policies};
 use crate::{
     clock::millis,
     fault::{Fault, Kind, Phase},
     http1::{self, Framing, HeadError, HeadErrorKind, Method, RequestHead, Scan, Version},
     net::{Buffer, Wire},
     observe::record::{Ended, Protocol, Record},
+    policy::Step,
     reply,
-    route::{Found, HeaderSource, Lookup},
+    route::{self, Found, HeaderSource, Lookup},
     shard::{
         Live, Scratch, Shard,
         snapshot::{Api, Forward},
@@ -53,7 +54,7 @@ pub(super) async fn run(connection: &mut Connection) -> After {
     let mut head = Buffer::default();
     let mut api = None;
     let outcome = serve(connection, &live, &mut scratch, &mut head, &mut facts, &mut api).await;
-    let after = finish(connection, &live, &scratch, &head, &facts, api, outcome).await;
+    let after = finish(connection, &live, &mut scratch, &head, &facts, api, outcome).await;
     shard.net.buffers.give(head);
     shard.give_scratch(scratch);
     after
@@ -80,9 +81,24 @@ async fn serve<'l>(
     assert_ne!(request.target.of(bytes), super::tests::PANICS, "on purpose");
     admit(request, bytes, live, &connection.shard)?;
     let (matched, forward) = route(connection, live, scratch, bytes)?;
-    *api = Some(matched);
-    forward::forward(connection, live, scratch, bytes, facts, forward).await
+    *api = Some(&matched.payload);
+    if !matched.payload.policies.is_empty() {
+        match policies::on_request(connection, scratch, bytes, matched) {
+            Step::Continue => {}
+            Step::Refuse(refusal) => return Err(refusal.fault()),
+            Step::Answer(status) => {
+                let futures = connection.shard.net.futures.clone();
+                let answer = policies::answer(connection, scratch, facts, &matched.payload, status);
+                return Ok(futures.hold(answer).await);
+            }
+        }
+    }
+    // The policies of an API run even where none of its routes matches: what is behind it is nobody's to find out.
+    let forward = forward.ok_or(NO_ROUTE)?;
+    forward::forward(connection, live, scratch, bytes, facts, &matched.payload, forward).await
 }
+
+const NO_ROUTE: Fault = Fault::gateway(Kind::NoRoute, Phase::Route, "no route matches this request");
 
 /// Reads until the head is whole. False: the client closed, or said nothing, between requests.
 async fn read_head(
@@ -235,7 +251,7 @@ fn route<'l>(
     live: &'l Live,
     scratch: &mut Scratch,
     bytes: &[u8],
-) -> Result<(&'l Api, &'l Forward), Fault> {
+) -> Result<(&'l route::Api<Api, Forward>, Option<&'l Forward>), Fault> {
     let request = &scratch.request;
     let headers = RequestHeaders { request, bytes };
     let lookup = Lookup {
@@ -246,24 +262,24 @@ fn route<'l>(
     };
     let routes = &live.snapshot.listeners[connection.listener].routes;
     match routes.find(&lookup, &mut scratch.route) {
-        Found::Route { api, route } => Ok((&api.payload, &route.payload)),
-        Found::NoRoute { .. } | Found::NoApi => Err(Fault::gateway(
-            Kind::NoRoute,
-            Phase::Route,
-            "no route matches this request",
-        )),
+        Found::Route { api, route } => Ok((api, Some(&route.payload))),
+        Found::NoRoute { api } => Ok((api, None)),
+        Found::NoApi => Err(NO_ROUTE),
         Found::Refused(detail) => Err(Fault::client(Kind::Malformed, Phase::Route, detail)),
     }
 }
 
-struct RequestHeaders<'r> {
-    request: &'r RequestHead,
-    bytes: &'r [u8],
+pub(super) struct RequestHeaders<'r> {
+    pub request: &'r RequestHead,
+    pub bytes: &'r [u8],
 }
 
 impl HeaderSource for RequestHeaders<'_> {
     fn any_value(&self, name: &str, matches: &mut dyn FnMut(&[u8]) -> bool) -> bool {
-        self.request.headers.all(self.bytes, name).any(matches)
+        self.request
+            .headers
+            .values(self.bytes, name.as_bytes())
+            .any(matches)
     }
 }
 
@@ -280,6 +296,7 @@ async fn options(connection: &mut Connection, request: &RequestHead, facts: &Fac
             keep_alive,
             http10,
             head: false,
+            added: &http1::Headers::default(),
         },
     );
     facts.status.set(204);
@@ -310,7 +327,7 @@ pub(super) fn end(connection: &Connection, request: &RequestHead, facts: &Facts)
 async fn finish(
     connection: &mut Connection,
     live: &Rc<Live>,
-    scratch: &Scratch,
+    scratch: &mut Scratch,
     head: &Buffer,
     facts: &Facts,
     api: Option<&Api>,
@@ -323,7 +340,7 @@ async fn finish(
             shard
                 .net
                 .futures
-                .hold(answer(connection, &shard, scratch, facts, &fault))
+                .hold(answer(connection, &shard, scratch, facts, api, &fault))
                 .await,
             Some(fault),
         ),
@@ -349,8 +366,9 @@ async fn finish(
 async fn answer(
     connection: &mut Connection,
     shard: &Rc<Shard>,
-    scratch: &Scratch,
+    scratch: &mut Scratch,
     facts: &Facts,
+    api: Option<&Api>,
     fault: &Fault,
 ) -> After {
     if facts.answered.get() {
@@ -362,6 +380,11 @@ async fn answer(
     facts.body_out.set(0);
     if facts.status.get() == 499 {
         return After::Close;
+    }
+    if let Some(api) = api {
+        policies::on_reply(scratch, api, facts.status.get());
+    } else {
+        scratch.reply.clear();
     }
     let request = facts.parsed.then_some(&scratch.request);
     let unharmed =
@@ -380,6 +403,7 @@ async fn answer(
         keep_alive,
         http10: request.is_some_and(|request| request.version == Version::Http10),
         head: request.is_some_and(|request| request.method_kind == Method::Head),
+        added: &scratch.reply,
     };
     reply::fault(out.vector(), fault, terms);
     facts.head_out.set(out.len() as u64);

@@ -4,6 +4,7 @@
 use super::{
     After, Connection,
     exchange::{Facts, socket_address},
+    policies::OnResponse,
     respond::{self, Client, Responded},
 };
 use crate::{
@@ -14,7 +15,10 @@ use crate::{
     relay::{self, Broken, Output, Transfer},
     reply, route,
     runtime::{First, race},
-    shard::{Live, Scratch, Shard, snapshot::Forward},
+    shard::{
+        Live, Scratch, Shard,
+        snapshot::{Api, Forward},
+    },
     upstream::{
         Cluster, Lease, TRIES, Tried,
         balance::{self, HashOn, weighted_choice},
@@ -28,6 +32,7 @@ pub(super) async fn forward(
     scratch: &mut Scratch,
     bytes: &[u8],
     facts: &Facts,
+    api: &Api,
     forward: &Forward,
 ) -> Result<After, Fault> {
     let shard = connection.shard.clone();
@@ -77,7 +82,7 @@ pub(super) async fn forward(
                 }
                 .add(1);
                 facts.endpoint.set(socket_address(&lease.host().key.address));
-                match attempt_once(connection, live, cluster, scratch, bytes, facts, lease).await {
+                match attempt_once(connection, live, cluster, scratch, bytes, facts, api, lease).await {
                     Ok(after) => return Ok(after),
                     Err(fault) => fault,
                 }
@@ -115,6 +120,7 @@ fn is_repeatable(request: &RequestHead) -> bool {
     request.method_kind.is_idempotent() && matches!(request.framing, Framing::None | Framing::Length(0))
 }
 
+#[allow(clippy::too_many_arguments, reason = "all that an attempt is made of")]
 async fn attempt_once(
     connection: &mut Connection,
     live: &Live,
@@ -122,6 +128,7 @@ async fn attempt_once(
     scratch: &mut Scratch,
     bytes: &[u8],
     facts: &Facts,
+    api: &Api,
     mut lease: Lease,
 ) -> Result<After, Fault> {
     let shard = connection.shard.clone();
@@ -131,6 +138,7 @@ async fn attempt_once(
         response,
         target,
         request_id,
+        policies,
         ..
     } = scratch;
     let mut out = net.buffers.small();
@@ -147,6 +155,10 @@ async fn attempt_once(
         head: request.method_kind == Method::Head,
         upgrade: request.upgrade.map(|range| range.of(bytes)),
         idle: cluster.spec.timeouts.stream_idle,
+        policies: OnResponse {
+            chain: &api.policies,
+            states: policies,
+        },
     };
     let timeouts = &cluster.spec.timeouts;
 

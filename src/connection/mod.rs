@@ -3,6 +3,7 @@
 mod exchange;
 mod forward;
 mod linger;
+mod policies;
 mod respond;
 
 use crate::{

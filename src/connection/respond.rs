@@ -1,6 +1,6 @@
 //! The origin's answer, to the client.
 
-use super::exchange::Facts;
+use super::{exchange::Facts, policies::OnResponse};
 use crate::{
     clock::millis,
     fault::{Fault, Kind, Phase, Retry, Side},
@@ -23,6 +23,7 @@ pub(super) struct Client<'c> {
     pub upgrade: Option<&'c [u8]>,
     /// Longest silence of either side while the body streams.
     pub idle: Duration,
+    pub policies: OnResponse<'c>,
 }
 
 /// An answer that went through whole.
@@ -72,6 +73,7 @@ pub(super) async fn respond(
                 && framing != Framing::UntilClose
                 && client.facts.request_read.get()
                 && !client.shard.draining();
+            client.policies.run(response, head);
             encode::response(
                 out.vector(),
                 head,

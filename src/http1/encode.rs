@@ -3,7 +3,7 @@
 //! A head is written from what was understood of the one that came: same meaning, same order of lines, but
 //! framing, connection and forwarding lines are ours. Nothing of the other hop's framing survives.
 
-use super::{Framing, Headers, Known, RequestHead, ResponseHead, Version};
+use super::{Added, Framing, Headers, Known, RequestHead, ResponseHead, Version};
 
 /// What a request says to the origin beyond what the client said.
 #[derive(Debug, Clone, Copy)]
@@ -52,6 +52,8 @@ pub fn request(out: &mut Vec<u8>, head_bytes: &[u8], head: &RequestHead, f: &For
         &[f.method, b" ", f.target, b" HTTP/1.1\r\nHost: ", f.host, b"\r\n"],
     );
     lines(out, head_bytes, &head.headers, NOT_TO_ORIGINS);
+    let added = head.headers.added();
+    added_lines(out, added);
 
     appended(
         out,
@@ -61,12 +63,14 @@ pub fn request(out: &mut Vec<u8>, head_bytes: &[u8], head: &RequestHead, f: &For
         Known::XForwardedFor,
         &[f.client_address],
     );
-    put(out, &[b"X-Forwarded-Proto: ", f.scheme, b"\r\n"]);
-    if !f.original_host.is_empty() {
+    if !added.has(Known::XForwardedProto) {
+        put(out, &[b"X-Forwarded-Proto: ", f.scheme, b"\r\n"]);
+    }
+    if !f.original_host.is_empty() && !added.has(Known::XForwardedHost) {
         put(out, &[b"X-Forwarded-Host: ", f.original_host, b"\r\n"]);
     }
     via(out, head_bytes, &head.headers, head.version, f.via);
-    if !head.headers.has(Known::XRequestId) && !f.request_id.is_empty() {
+    if !head.headers.has(Known::XRequestId) && !added.has(Known::XRequestId) && !f.request_id.is_empty() {
         put(out, &[b"X-Request-Id: ", f.request_id, b"\r\n"]);
     }
     if let Some(hops) = f.max_forwards {
@@ -96,8 +100,10 @@ pub fn response(out: &mut Vec<u8>, head_bytes: &[u8], head: &ResponseHead, a: &A
     out.reserve(head_bytes.len() + ROOM_FOR_OURS);
     status_line(out, head_bytes, head);
     lines(out, head_bytes, &head.headers, NOT_TO_CLIENTS);
+    let added = head.headers.added();
+    added_lines(out, added);
 
-    if !head.headers.has(Known::Date) {
+    if !head.headers.has(Known::Date) && !added.has(Known::Date) {
         put(out, &[b"Date: ", a.date, b"\r\n"]);
     }
     via(out, head_bytes, &head.headers, head.version, a.via);
@@ -226,6 +232,15 @@ fn lines(out: &mut Vec<u8>, head_bytes: &[u8], headers: &Headers, dropped: u32) 
         }
     }
     copy(out, run);
+}
+
+fn added_lines(out: &mut Vec<u8>, added: &Added) {
+    if added.is_empty() {
+        return;
+    }
+    for (name, value) in added.pairs() {
+        put(out, &[name, b": ", value, b"\r\n"]);
+    }
 }
 
 /// One line that holds the list as it came, over however many lines, with an element added (of `parts`).

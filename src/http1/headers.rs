@@ -1,7 +1,7 @@
 //! Header lines as ranges into the head's bytes, in a vector that is recycled: parsing allocates nothing.
 
-use super::is_token;
 use super::parse::HeadError;
+use super::{Added, is_token};
 
 /// A range of bytes in a head. u32: a head is at most a few MiB.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -148,6 +148,7 @@ pub struct Headers {
     repeated: u32,
     /// See [`is_lookalike`].
     lookalike: bool,
+    pub(super) added: Added,
 }
 
 impl Headers {
@@ -192,11 +193,23 @@ impl Headers {
         self.find(known).next().map(|line| line.value)
     }
 
-    pub(super) fn clear(&mut self) {
+    pub fn clear(&mut self) {
         self.lines.clear();
         self.seen = 0;
         self.repeated = 0;
         self.lookalike = false;
+        self.added.clear();
+    }
+
+    /// After lines were taken out.
+    pub(super) fn recount(&mut self) {
+        (self.seen, self.repeated) = (0, 0);
+        for line in &self.lines {
+            if line.known != Known::Other {
+                self.repeated |= self.seen & line.known.bit();
+                self.seen |= line.known.bit();
+            }
+        }
     }
 
     #[inline]

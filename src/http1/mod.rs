@@ -11,13 +11,15 @@ mod authority;
 mod blocks;
 pub mod body;
 pub mod encode;
-pub mod headers;
+pub mod edits;
+mod headers;
 pub mod limits;
 pub mod parse;
 pub mod scan;
 mod tokens;
 
 pub use body::{BodyDecoder, Event, Framing, Truncated};
+pub use edits::{Added, NotALine};
 pub use headers::{Headers, Known, Line, Range, upgrade_agrees};
 pub use limits::Limits;
 pub use parse::{HeadError, HeadErrorKind, Method, RequestHead, ResponseHead, Version};

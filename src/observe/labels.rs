@@ -6,9 +6,10 @@ use crate::fault::{Kind, Phase, Side};
 pub const SIDES: [Side; 3] = [Side::Client, Side::Upstream, Side::Gateway];
 
 /// Every `Phase`, at its own discriminant.
-pub const PHASES: [Phase; 7] = [
+pub const PHASES: [Phase; 8] = [
     Phase::RequestHead,
     Phase::Route,
+    Phase::Policy,
     Phase::Connect,
     Phase::RequestSend,
     Phase::ResponseHead,
@@ -17,7 +18,7 @@ pub const PHASES: [Phase; 7] = [
 ];
 
 /// Every `Kind`, at its own discriminant.
-pub const KINDS: [Kind; 17] = [
+pub const KINDS: [Kind; 21] = [
     Kind::Malformed,
     Kind::TargetTooLong,
     Kind::HeadTooLarge,
@@ -27,6 +28,10 @@ pub const KINDS: [Kind; 17] = [
     Kind::VersionNotSupported,
     Kind::ExpectationFailed,
     Kind::Loop,
+    Kind::Rejected,
+    Kind::Unauthorized,
+    Kind::Forbidden,
+    Kind::RateLimited,
     Kind::NoRoute,
     Kind::Unavailable,
     Kind::Refused,
@@ -51,6 +56,7 @@ pub const fn phase(phase: Phase) -> &'static str {
     match phase {
         Phase::RequestHead => "request_head",
         Phase::Route => "route",
+        Phase::Policy => "policy",
         Phase::Connect => "connect",
         Phase::RequestSend => "request_send",
         Phase::ResponseHead => "response_head",
@@ -71,6 +77,10 @@ pub const fn kind(kind: Kind) -> &'static str {
         Kind::VersionNotSupported => "version_not_supported",
         Kind::ExpectationFailed => "expectation_failed",
         Kind::Loop => "loop",
+        Kind::Rejected => "rejected",
+        Kind::Unauthorized => "unauthorized",
+        Kind::Forbidden => "forbidden",
+        Kind::RateLimited => "rate_limited",
         Kind::NoRoute => "no_route",
         Kind::Unavailable => "unavailable",
         Kind::Refused => "refused",

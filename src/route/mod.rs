@@ -16,7 +16,7 @@ mod table;
 pub use path::{join_upstream_path, normalise_base_path, overlap};
 pub use rule::{Rule, RuleError, RuleField, RuleSource};
 pub use scratch::Scratch;
-pub use table::Table;
+pub use table::{Table, any_matches};
 
 /// One API of an address.
 #[derive(Debug)]

@@ -201,6 +201,33 @@ impl<A, R> Table<A, R> {
     }
 }
 
+/// Whether one of the rules matches below the base path, in the reading the path is routed by or in the one an origin
+/// may have of it: what guards something must not be got round by a spelling. After [`Table::find`] has found an API.
+pub fn any_matches<H: HeaderSource>(
+    rules: &[Rule],
+    base_path: &str,
+    lookup: &Lookup<'_, H>,
+    scratch: &mut Scratch,
+) -> bool {
+    let host = LazyCell::new(|| path::host_without_port(lookup.host));
+    let Scratch {
+        path: routed,
+        second,
+        second_path,
+        caches,
+        ..
+    } = scratch;
+    let second = (*second != SecondReading::None).then_some(&*second_path);
+    std::iter::once(&*routed).chain(second).any(|path| {
+        path.starts_with(base_path.as_bytes())
+            && path::below(path, base_path.len()).is_some_and(|below| {
+                rules
+                    .iter()
+                    .any(|rule| rule.matches(below, &host, lookup, caches))
+            })
+    })
+}
+
 const DOTS_CAPTURED: &str = "what the rule captures of the path would be a dot segment";
 
 /// Says nothing of its contents: payloads may hold secrets.

@@ -21,7 +21,7 @@ use crate::{
     listener::Admission,
     net::Net,
     observe::{counters::Counters, queue::RecordSender},
-    route,
+    policy, route,
     runtime::Driver,
     upstream::Hosts,
 };
@@ -63,6 +63,10 @@ pub struct Scratch {
     pub request: http1::RequestHead,
     pub response: http1::ResponseHead,
     pub route: route::Scratch,
+    /// What the API's policies remember of the request.
+    pub policies: Vec<policy::State>,
+    /// Lines that policies add to a reply of the gateway's own.
+    pub reply: http1::Headers,
     pub target: Vec<u8>,
     /// Given to requests that bring none: 32 hexadecimal digits.
     pub request_id: [u8; 32],

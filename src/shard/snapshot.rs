@@ -1,7 +1,7 @@
 //! The whole configuration as the data plane uses it: immutable, shared by all shards, replaced as one.
 
 pub use crate::runtime::DriverChoice;
-use crate::{http1, observe::access_log, route, upstream::cluster};
+use crate::{http1, observe::access_log, policy, route, upstream::cluster};
 use std::{net::SocketAddr, time::Duration};
 
 #[derive(Debug)]
@@ -21,11 +21,12 @@ pub struct Listener {
     pub routes: route::Table<Api, Forward>,
 }
 
-/// What a request is said to belong to.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What a request is said to belong to, and what is done to it there.
+#[derive(Debug)]
 pub struct Api {
     /// `namespace/name`.
     pub name: String,
+    pub policies: policy::Chain,
 }
 
 /// Where a matched request goes: one of these, by weight.

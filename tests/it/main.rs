@@ -23,6 +23,7 @@ mod large_bodies;
 mod limits;
 mod origin_faults;
 mod overload;
+mod policies;
 mod ports;
 mod regressions;
 mod retries;

@@ -3,6 +3,7 @@
 mod addresses;
 mod names;
 mod notes;
+mod policies;
 mod routes;
 mod settings;
 mod snapshot;
@@ -14,7 +15,7 @@ use super::{
     catalogue,
     environment::Variables,
     model::{Api, Model, Service},
-    resource::{ApiSpec, CheckedService, Object, Resources},
+    resource::{CheckedService, Object, Resources},
 };
 use crate::located::Problems;
 use names::{Index, check_unique};
@@ -43,7 +44,18 @@ pub(super) fn compile(
     // A binding that could not be read may be meant for any API.
     let targets_known = complete && resources.bindings.iter().all(|binding| binding.spec.is_some());
     let mut bound: Vec<Vec<_>> = resources.apis.iter().map(|_| Vec::new()).collect();
+    let mut chains = policies::inline(&resources.apis, problems);
     for binding in &resources.bindings {
+        if let Some(spec) = &binding.spec
+            && let Ok(catalogue::Policy::Chained(kind)) = catalogue::find(&spec.policy.name)
+        {
+            problems.set_object(binding.label());
+            let target = routes::target(binding, spec, &api_index, &service_index, complete, problems);
+            for (api, policy) in policies::bound(binding, spec, kind, &resources.apis, target, problems) {
+                chains[api].push(policy);
+            }
+            continue;
+        }
         let (api, route) = routes::bound(
             binding,
             &resources.apis,
@@ -56,16 +68,15 @@ pub(super) fn compile(
             bound[api].push(route);
         }
     }
-    for api in &resources.apis {
-        check_inline_policies(api, problems);
-    }
-
     let mut model = Model {
         apis: Vec::new(),
         services,
         settings,
     };
-    for ((object, inline), mut bound) in resources.apis.into_iter().zip(inline).zip(bound) {
+    for (((object, inline), mut bound), mut chain) in
+        resources.apis.into_iter().zip(inline).zip(bound).zip(chains)
+    {
+        policies::sort(&mut chain);
         // A binding that went wrong was still meant for it.
         let none_meant = bound.is_empty();
         // Stable: equal orders keep the order of the files.
@@ -85,6 +96,7 @@ pub(super) fn compile(
             base_path: spec.address.base_path.clone(),
             origin: spec.address.origin.clone(),
             routes,
+            policies: chain,
         });
     }
     addresses::check(&model.apis, problems);
@@ -96,28 +108,5 @@ fn standalone(object: Object<CheckedService>) -> Service {
         id: object.id,
         origin: object.origin,
         upstream: object.spec.map(|spec| spec.0),
-    }
-}
-
-/// Routes are no inline policies: their order among the services' own routes would be anybody's guess.
-fn check_inline_policies(api: &Object<ApiSpec>, problems: &mut Problems) {
-    let policies = api.spec.as_ref().and_then(|spec| spec.policies.as_ref());
-    for (index, policy) in policies.map_or(&[][..], |policies| &policies.0) {
-        let name = &policy.policy.name;
-        let message = catalogue::find(name).map_or_else(
-            |message| message,
-            |_| {
-                format!(
-                    "`{}` is not an inline policy: write services.<name>.routes, or a PolicyBinding",
-                    name.value
-                )
-            },
-        );
-        problems.report_at(
-            &name.origin,
-            &api.label(),
-            &format!("spec.policies[{index}].policyRef.name"),
-            message,
-        );
     }
 }

@@ -165,7 +165,7 @@ pub(super) fn bound(
 }
 
 /// Index of the API; a Service or a selection is only checked.
-fn target(
+pub(super) fn target(
     binding: &Object<BindingSpec>,
     spec: &BindingSpec,
     api_index: &Index<'_>,
@@ -266,6 +266,8 @@ fn destinations(
     let written_empty =
         matches!(config.get("routes").map(|node| &node.value), Some(Value::List(items)) if items.is_empty());
     match policy {
+        // Not a policy that routes: the caller keeps those apart.
+        Policy::Chained(_) => None,
         Policy::Route => {
             let config: RouteConfig = problems.within(CONFIG, |problems| Decode::decode(config, problems))?;
             resolve(&config.destination, CONFIG, 1, config.destination_path, problems).map(|one| vec![one])

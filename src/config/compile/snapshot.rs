@@ -5,7 +5,7 @@ use super::super::{
     resource::{BalancePolicy, Upstream},
 };
 use crate::{
-    route,
+    policy, route,
     shard::snapshot::{self, Forward, Listener, Snapshot},
     upstream::{balance, cluster},
 };
@@ -79,10 +79,18 @@ fn route_api(api: Api, cluster_ids: &[usize]) -> route::Api<snapshot::Api, Forwa
             }
         })
         .collect();
+    let policies = (api.policies.into_iter())
+        .map(|policy| policy::Bound {
+            name: policy.id.to_string(),
+            rules: policy.rules,
+            policy: policy.compiled,
+        })
+        .collect();
     route::Api {
         base_path: api.base_path,
         payload: snapshot::Api {
             name: api.id.to_string(),
+            policies: policy::Chain::new(policies),
         },
         routes,
     }

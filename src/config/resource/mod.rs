@@ -9,9 +9,9 @@ mod rule;
 mod service;
 
 pub(crate) use address::UpstreamAddress;
-pub(crate) use api::{ApiSpec, InlineService};
+pub(crate) use api::{ApiSpec, InlinePolicy, InlineService};
 pub(crate) use binding::{
-    BindingSpec, DestinationRef, InlineRouteConfig, RouteConfig, TargetKind, WeightedConfig,
+    BindingSpec, DestinationRef, InlineRouteConfig, RouteConfig, Selector, TargetKind, WeightedConfig,
 };
 pub(crate) use configuration::{
     AccessLogSpec, ConfigurationSpec, DriverWord, LimitsSpec, RuntimeSpec, ShutdownSpec, TimeoutsSpec,

@@ -87,10 +87,10 @@ fn what_is_known_but_not_there_yet_is_refused_by_name() {
             )
         );
     }
-    let inline = "address: \"http://127.0.0.1:1\", services: {s: {address: \"http://o\"}}, policies: [{policyRef: {name: cors-flex}}]";
+    let inline = "address: \"http://127.0.0.1:1\", services: {s: {address: \"http://o\"}}, policies: [{policyRef: {name: tracing-flex}}]";
     assert_eq!(
         yet(&document("ApiInstance", "x", inline)),
-        "f.yaml:1:172: ApiInstance/x: spec.policies[0].policyRef.name: Ringway knows the policy `cors-flex` but \
+        "f.yaml:1:172: ApiInstance/x: spec.policies[0].policyRef.name: Ringway knows the policy `tracing-flex` but \
          does not have it yet"
     );
     let bound = [
@@ -483,7 +483,7 @@ fn an_element_that_can_not_be_read_does_not_shift_the_others() {
                    {weight: 0, destinationRef: {name: s}}, {weight: 1, destinationRef: {name: nowhere}}]}";
     let inline = "address: \"http://127.0.0.1:2\", services: {t: {address: \"http://o\", routes: [\
                   {rule: []}, {config: {destinationPath: x}}]}}, \
-                  policies: [{policyref: {}}, {policyRef: {name: cors-flex}}]";
+                  policies: [{policyref: {}}, {policyRef: {name: tracing-flex}}]";
     let text = [
         bound_api("a"),
         service("s"),
