@@ -3,7 +3,7 @@
 
 use super::ast::{self, Expr};
 use super::node::{Kind, Node, Uses};
-use super::value::Tree;
+use super::tree::Tree;
 use super::view::{Attribute, Authentication};
 use super::{ParseError, Scope, nearest};
 

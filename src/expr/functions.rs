@@ -1,9 +1,10 @@
 //! The functions there are. What DataWeave documents for null is kept; numbers and truth values are cast to text where a
 //! text is wanted, as it does.
 
+use super::array::Array;
 use super::budget::{Budget, Fault, STEP};
 use super::text::{self, Parts};
-use super::value::{Array, Value};
+use super::value::Value;
 use std::borrow::Cow;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

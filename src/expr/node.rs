@@ -2,7 +2,7 @@
 
 use super::ast::Comparison;
 use super::functions::Function;
-use super::value::Tree;
+use super::tree::Tree;
 use super::view::{Attribute, Authentication};
 
 #[derive(Debug)]

@@ -4,6 +4,7 @@
 use super::ParseError;
 use super::ast::{Comparison, Expr, Kind};
 use super::functions::Function;
+use super::infix::{Infix, Level, join};
 use super::lexer::{Mark, Placed, Token};
 use super::{MAX_DEPTH, nearest};
 
@@ -24,56 +25,6 @@ pub(super) fn parse(tokens: &[Placed<'_>]) -> Result<Expr, ParseError> {
         Token::Mark(Mark::Close) => Err(parser.error("this `)` closes nothing")),
         Token::Mark(Mark::Comma) => Err(parser.error("an expression is one value; a list stands in `[…]`")),
         _ => Err(parser.not_an_operator()),
-    }
-}
-
-/// How tightly an operator binds its operands, loosest first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Level {
-    Any,
-    /// `default`, `++`, `--` and functions between their arguments, from left to right.
-    Function,
-    Or,
-    And,
-    Equality,
-    Relation,
-    Operand,
-}
-
-impl Level {
-    /// What the right operand of a left-associative operator must exceed.
-    fn tighter(self) -> Self {
-        match self {
-            Self::Any => Self::Function,
-            Self::Function => Self::Or,
-            Self::Or => Self::And,
-            Self::And => Self::Equality,
-            Self::Equality => Self::Relation,
-            Self::Relation | Self::Operand => Self::Operand,
-        }
-    }
-}
-
-#[derive(Debug, Clone, Copy)]
-enum Infix {
-    Default,
-    Concat,
-    Remove,
-    Call(Function),
-    Or,
-    And,
-    Compare(Comparison),
-}
-
-impl Infix {
-    fn level(self) -> Level {
-        match self {
-            Self::Default | Self::Concat | Self::Remove | Self::Call(_) => Level::Function,
-            Self::Or => Level::Or,
-            Self::And => Level::And,
-            Self::Compare(Comparison::Equal | Comparison::NotEqual) => Level::Equality,
-            Self::Compare(_) => Level::Relation,
-        }
     }
 }
 
@@ -414,64 +365,6 @@ impl<'p, 't> Parser<'p, 't> {
     fn error(&self, message: &str) -> ParseError {
         ParseError::new(self.at(), message)
     }
-}
-
-fn join(at: usize, infix: Infix, left: Expr, right: Expr) -> Result<Expr, ParseError> {
-    let chain =
-        |left: Expr, right: Expr, open: fn(Kind) -> Result<Vec<Expr>, Kind>, close: fn(Vec<Expr>) -> Kind| {
-            // `(a and b) and c` may be one chain as well: the value and the order are the same.
-            let (left_at, grouped) = (left.at, left.grouped);
-            let mut all = match open(left.kind) {
-                Ok(all) => all,
-                Err(kind) => {
-                    let mut left = Expr::new(left_at, kind)?;
-                    left.grouped = grouped;
-                    vec![left]
-                }
-            };
-            all.push(right);
-            Expr::new(at, close(all))
-        };
-    let kind = match infix {
-        Infix::And => {
-            let open = |kind| match kind {
-                Kind::And(all) => Ok(all),
-                kind => Err(kind),
-            };
-            return chain(left, right, open, Kind::And);
-        }
-        Infix::Or => {
-            let open = |kind| match kind {
-                Kind::Or(all) => Ok(all),
-                kind => Err(kind),
-            };
-            return chain(left, right, open, Kind::Or);
-        }
-        Infix::Concat => {
-            let open = |kind| match kind {
-                Kind::Concat(all) => Ok(all),
-                kind => Err(kind),
-            };
-            return chain(left, right, open, Kind::Concat);
-        }
-        Infix::Call(function) => {
-            if left.is_bare_condition() || right.is_bare_condition() {
-                let name = function.name();
-                return Err(ParseError::new(
-                    at,
-                    format!(
-                        "`{name}` binds more loosely than `and`, `or`, `not` and comparisons, so that this is not read as it looks: \
-                         put parentheses round it, `(… {name} …)`"
-                    ),
-                ));
-            }
-            Kind::Call(function, vec![left, right])
-        }
-        Infix::Default => Kind::Default(Box::new(left), Box::new(right)),
-        Infix::Remove => Kind::Remove(Box::new(left), Box::new(right)),
-        Infix::Compare(comparison) => Kind::Compare(comparison, Box::new(left), Box::new(right)),
-    };
-    Expr::new(at, kind)
 }
 
 fn unknown_function(name: &str) -> String {

@@ -1,6 +1,7 @@
 //! What an expression is evaluated against, as its caller shows it.
 
-use super::value::{Tree, Value};
+use super::tree::Tree;
+use super::value::Value;
 use std::borrow::Cow;
 
 /// One exchange, as far as it has got. Only what the [`Scope`](super::Scope) of the expression allows is asked for; what is
