@@ -47,7 +47,7 @@ impl<'a> Array<'a> {
             Items::Tree(trees) => trees.len(),
             Items::Borrowed(values) => values.len(),
             Items::Owned(values) => values.len(),
-            Items::Parts(parts) => parts.iter().count(),
+            Items::Parts(parts) => parts.count(),
         }
     }
 
@@ -58,7 +58,7 @@ impl<'a> Array<'a> {
     /// What finding an element or counting them looks at, in bytes.
     pub(super) fn scan_cost(&self) -> usize {
         match &self.0 {
-            Items::Parts(parts) => parts.length() + STEP,
+            Items::Parts(parts) => parts.scan_cost() + STEP,
             _ => STEP,
         }
     }
@@ -88,7 +88,7 @@ impl<'a> Array<'a> {
             }
             Items::Borrowed(values) => values.to_vec(),
             Items::Parts(parts) => {
-                budget.work(parts.length())?;
+                budget.work(parts.scan_cost())?;
                 let mut values = Vec::new();
                 parts.each(&mut |part| {
                     budget.produce(

@@ -2,6 +2,7 @@
 //! space. A percent sign without two hex digits stands for itself.
 
 use super::budget::{Budget, Fault};
+use super::text::PIECE_COST;
 use std::borrow::Cow;
 
 /// The value of the first parameter of this name.
@@ -10,7 +11,7 @@ pub(super) fn param<'q>(
     name: &[u8],
     budget: &mut Budget,
 ) -> Result<Option<Cow<'q, [u8]>>, Fault> {
-    budget.work(query.len())?;
+    budget.work(query.len() * PIECE_COST)?;
     match query {
         Cow::Borrowed(query) => {
             let found = pairs(query).find(|(key, _)| decodes_to(key, name));

@@ -13,6 +13,10 @@ pub(super) struct Parts<'a> {
     separator: Cow<'a, [u8]>,
 }
 
+/// Where a text is taken apart into pieces that may be a byte long, what each byte costs, in bytes looked at: finding the next
+/// piece takes as long as skipping a few.
+pub(super) const PIECE_COST: usize = 4;
+
 /// Walks over [`Parts`].
 #[derive(Debug, Clone)]
 pub(super) struct PartsOf<'p> {
@@ -25,9 +29,17 @@ impl<'a> Parts<'a> {
         Self { text, separator }
     }
 
-    /// Of the text that is split, in bytes.
-    pub(super) fn length(&self) -> usize {
-        self.text.len()
+    /// What going through them costs, in bytes looked at.
+    pub(super) fn scan_cost(&self) -> usize {
+        self.text.len() * PIECE_COST
+    }
+
+    pub(super) fn count(&self) -> usize {
+        match &*self.separator {
+            [byte] => memchr::memchr_iter(*byte, &self.text).count() + 1,
+            [] => count_characters(&self.text),
+            separator => memmem::find_iter(&self.text, separator).count() + 1,
+        }
     }
 
     pub(super) fn reborrow(&self) -> Parts<'_> {
@@ -44,7 +56,7 @@ impl<'a> Parts<'a> {
     /// The part at this index, from the end when negative.
     pub(super) fn take(self, index: i64) -> Option<Cow<'a, [u8]>> {
         let place = if index < 0 {
-            self.iter().count().checked_add_signed(index as isize)?
+            self.count().checked_add_signed(index as isize)?
         } else {
             index as usize
         };
@@ -178,16 +190,14 @@ fn each_valid<'o>(text: &[u8], rewrite: impl Fn(&str, &mut Vec<u8>)) -> Cow<'o, 
     Cow::Owned(out)
 }
 
-pub(super) fn count_characters(mut text: &[u8]) -> usize {
+pub(super) fn count_characters(text: &[u8]) -> usize {
     if text.is_ascii() {
         return text.len();
     }
-    let mut count = 0;
-    while !text.is_empty() {
-        text = &text[character_length(text)..];
-        count += 1;
-    }
-    count
+    let chunks = text.utf8_chunks();
+    chunks
+        .map(|chunk| chunk.valid().chars().count() + chunk.invalid().len())
+        .sum()
 }
 
 /// The character at this index, from the end when negative.
@@ -212,12 +222,16 @@ pub(super) fn character(text: Cow<'_, [u8]>, index: i64) -> Option<Cow<'_, [u8]>
 
 /// Of the first character, in bytes. `text` is not empty.
 pub(super) fn character_length(text: &[u8]) -> usize {
-    if text[0] < 0x80 {
-        return 1;
-    }
-    let chunk = text[..text.len().min(4)].utf8_chunks().next();
-    let first = chunk.and_then(|chunk| chunk.valid().chars().next());
-    first.map_or(1, char::len_utf8)
+    let length = match text[0] {
+        0xC2..=0xDF => 2,
+        0xE0..=0xEF => 3,
+        0xF0..=0xF4 => 4,
+        _ => return 1,
+    };
+    let valid = text
+        .get(..length)
+        .is_some_and(|bytes| std::str::from_utf8(bytes).is_ok());
+    if valid { length } else { 1 }
 }
 
 /// As DataWeave casts a number: no needless digits, and an exponent only where the digits would be mostly zeros.

@@ -169,7 +169,7 @@ impl<'a> Value<'a> {
         match self {
             Self::Null => Ok(Self::Null),
             Self::String(text) => {
-                budget.work(text.len())?;
+                budget.work(text.len() * text::PIECE_COST)?;
                 Ok(text::character(text, index).map_or(Self::Null, Self::String))
             }
             Self::Array(array) => {

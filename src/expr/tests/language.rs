@@ -693,3 +693,19 @@ fn a_template_says_what_it_needs() {
     let literal = Template::parse("  \n", &EVERYTHING).expect("a literal");
     assert_eq!(literal.literal(), Some("  \n"));
 }
+
+#[test]
+fn the_examples_of_the_documentation_evaluate() {
+    let documentation = include_str!("../../../docs/expressions.md");
+    let examples: Vec<&str> = (documentation.lines())
+        .filter(|line| line.starts_with("#["))
+        .collect();
+    let exchange = exchange();
+    let text = |example: &&str| {
+        let template = Template::parse(example, &Scope::REQUEST).expect(example);
+        let text = template.text(&exchange).expect(example);
+        String::from_utf8_lossy(&text).into_owned()
+    };
+    let texts: Vec<String> = examples.iter().map(text).collect();
+    assert_eq!(texts, ["203.0.113.9", "read", "none:/orders/4711", "true"]);
+}
