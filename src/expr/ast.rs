@@ -63,6 +63,23 @@ impl Expr {
         })
     }
 
+    /// A chain with one operand more. Looks at that one alone, so that a long chain takes no quadratic time.
+    ///
+    /// # Errors
+    /// As for [`Self::new`].
+    pub(super) fn with_operand(mut self, at: usize, operand: Self) -> Result<Self, ParseError> {
+        self.height = self.height.max(operand.height + 1);
+        if self.height > MAX_DEPTH {
+            return Err(ParseError::too_deep(at));
+        }
+        if let Kind::And(all) | Kind::Or(all) | Kind::Concat(all) = &mut self.kind {
+            all.push(operand);
+        }
+        self.at = at;
+        self.grouped = false;
+        Ok(self)
+    }
+
     /// Reads as true or false, whatever it is made of; parentheses make it one operand.
     pub(super) fn is_bare_condition(&self) -> bool {
         let condition = matches!(

@@ -60,43 +60,18 @@ impl Infix {
 /// # Errors
 /// When it would be too deep, or is sure to be misread.
 pub(super) fn join(at: usize, infix: Infix, left: Expr, right: Expr) -> Result<Expr, ParseError> {
-    let chain =
-        |left: Expr, right: Expr, open: fn(Kind) -> Result<Vec<Expr>, Kind>, close: fn(Vec<Expr>) -> Kind| {
-            // `(a and b) and c` may be one chain as well: the value and the order are the same.
-            let (left_at, grouped) = (left.at, left.grouped);
-            let mut all = match open(left.kind) {
-                Ok(all) => all,
-                Err(kind) => {
-                    let mut left = Expr::new(left_at, kind)?;
-                    left.grouped = grouped;
-                    vec![left]
-                }
-            };
-            all.push(right);
-            Expr::new(at, close(all))
-        };
+    let continues = matches!(
+        (infix, &left.kind),
+        (Infix::And, Kind::And(_)) | (Infix::Or, Kind::Or(_)) | (Infix::Concat, Kind::Concat(_))
+    );
+    if continues {
+        // `(a and b) and c` as well: the value and the order are the same.
+        return left.with_operand(at, right);
+    }
     let kind = match infix {
-        Infix::And => {
-            let open = |kind| match kind {
-                Kind::And(all) => Ok(all),
-                kind => Err(kind),
-            };
-            return chain(left, right, open, Kind::And);
-        }
-        Infix::Or => {
-            let open = |kind| match kind {
-                Kind::Or(all) => Ok(all),
-                kind => Err(kind),
-            };
-            return chain(left, right, open, Kind::Or);
-        }
-        Infix::Concat => {
-            let open = |kind| match kind {
-                Kind::Concat(all) => Ok(all),
-                kind => Err(kind),
-            };
-            return chain(left, right, open, Kind::Concat);
-        }
+        Infix::And => Kind::And(vec![left, right]),
+        Infix::Or => Kind::Or(vec![left, right]),
+        Infix::Concat => Kind::Concat(vec![left, right]),
         Infix::Call(function) => {
             if left.is_bare_condition() || right.is_bare_condition() {
                 let name = function.name();
