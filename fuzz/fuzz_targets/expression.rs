@@ -7,7 +7,9 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use ringway::expr::{Attribute, Authentication, MAX_LENGTH, MAX_PRODUCED, Scope, Template, Tree, Value, View};
+use ringway::expr::{
+    Attribute, Authentication, MAX_LENGTH, MAX_PRODUCED, Scope, Template, Tree, Value, View,
+};
 use std::borrow::Cow;
 
 const SCOPE: Scope = Scope {
@@ -87,7 +89,9 @@ impl View for Exchange<'_> {
 fuzz_target!(|data: &[u8]| {
     let mut parts = data.splitn(4, |byte| *byte == b'\n');
     let mut part = || parts.next().unwrap_or_default();
-    let Ok(expression) = std::str::from_utf8(part()) else { return };
+    let Ok(expression) = std::str::from_utf8(part()) else {
+        return;
+    };
     let (header, query, payload) = (part(), part(), part());
     let text = format!("#[{expression}]");
     let template = match Template::parse(&text, &SCOPE) {
