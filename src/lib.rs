@@ -10,6 +10,7 @@
 
 // Data plane, in the order of a request.
 pub mod connection;
+pub mod expr;
 pub mod http1;
 pub mod listener;
 pub mod observe;

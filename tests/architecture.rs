@@ -36,7 +36,8 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("http1", &[]),
     ("route", &[]),
     // Sees heads as lines, never their framing; each policy decodes its own Spec.
-    ("policy", &["http1", "route", "fault", "located", "object"]),
+    ("policy", &["expr", "http1", "route", "fault", "located", "object", "prefetch"]),
+    ("expr", &[]),
     ("upstream", &["observe", "net", "runtime", "clock", "fault"]),
     ("relay", &["http1", "observe", "net", "runtime", "clock", "fault"]),
     ("reply", &["http1", "fault"]),
@@ -119,7 +120,7 @@ const FENCED: &[(&str, &[&str], &str)] = &[
 ];
 
 /// Fed bytes and time by their callers, so that tests can replay them.
-const PURE: &[&str] = &["http1", "route", "reply", "upstream/balance"];
+const PURE: &[&str] = &["http1", "route", "expr", "reply", "upstream/balance"];
 const IMPURE: &[&str] = &[
     "std::net::Tcp",
     "std::net::Udp",
@@ -142,6 +143,7 @@ const DATA_PLANE: &[&str] = &[
     "http1",
     "route",
     "policy",
+    "expr",
     "upstream",
     "relay",
     "reply",

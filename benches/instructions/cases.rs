@@ -1,9 +1,10 @@
 //! What is counted.
 
 use crate::samples::{
-    ANSWER, ANSWERING, BROWSER, FORWARDING, MINIMAL, NoHeaders, SMALL_ANSWER, catch_all, chunked,
-    thousand_apis,
+    ANSWER, ANSWERING, BROWSER, EXPRESSION_SCOPE, EXPRESSIONS, Exchange as Sample, FORWARDING, MINIMAL,
+    NoHeaders, SMALL_ANSWER, catch_all, chunked, thousand_apis,
 };
+use ringway::expr::Template;
 use ringway::http1::{
     BodyDecoder, Event, Framing, HeadScanner, Limits, RequestHead, ResponseHead, Scan,
     encode::{self, Answering, Forwarding},
@@ -51,6 +52,7 @@ fn all() -> Vec<Case> {
     let (one, thousand) = (Rc::new(catch_all()), Rc::new(thousand_apis()));
     routing(&mut cases, &one, &thousand);
     observing(&mut cases);
+    expressions(&mut cases);
     exchanges(&mut cases, &one, &thousand);
     cases
 }
@@ -168,6 +170,30 @@ fn observing(cases: &mut Vec<Case>) {
         "counters of one exchange",
         Box::new(move || count(black_box(&counters))),
     ));
+}
+
+fn expressions(cases: &mut Vec<Case>) {
+    let (_, longest, _) = EXPRESSIONS[3];
+    cases.push((
+        "expression: parse",
+        Box::new(move || assert!(Template::parse(black_box(longest), &EXPRESSION_SCOPE).is_ok())),
+    ));
+    let names = [
+        "expression: a header",
+        "expression: splitBy and an index",
+        "expression: a query parameter",
+        "expression: if, else and ++",
+        "expression: contains of a list, with default",
+    ];
+    for (name, (_, expression, _)) in names.into_iter().zip(EXPRESSIONS) {
+        let template = Template::parse(expression, &EXPRESSION_SCOPE).expect("it parses");
+        cases.push((
+            name,
+            Box::new(move || {
+                black_box(template.text(black_box(&Sample)).map_or(0, |text| text.len()));
+            }),
+        ));
+    }
 }
 
 /// Everything above in the order of a request: what an exchange costs beside sockets and the runtime.

@@ -2,9 +2,11 @@
 
 #![allow(dead_code, reason = "each benchmark is a crate of its own and uses a part")]
 
+use ringway::expr::{Attribute, Scope, View};
 use ringway::http1::encode::{Answering, Forwarding, LAST_CHUNK, chunk_prefix};
 use ringway::http1::{Framing, Version};
 use ringway::route::{Api, HeaderSource, Route, Rule, RuleSource, Table};
+use std::borrow::Cow;
 
 /// What load generators send.
 pub(crate) const MINIMAL: &[u8] = b"GET / HTTP/1.1\r\nHost: localhost:8081\r\n\r\n";
@@ -126,4 +128,93 @@ pub(crate) fn thousand_apis() -> Table<(), usize> {
         )
     });
     Table::new(apis.collect())
+}
+
+/// Name, expression, what it comes to for [`Exchange`].
+pub(crate) const EXPRESSIONS: [(&str, &str, &str); 5] = [
+    (
+        "a header",
+        "#[attributes.headers['x-client-id']]",
+        "3f1c9a7be2d84d0f",
+    ),
+    (
+        "splitBy and an index",
+        "#[splitBy(attributes.headers['x-forwarded-for'], ',')[0]]",
+        "203.0.113.9",
+    ),
+    ("a query parameter", "#[attributes.queryParams.size]", "m"),
+    (
+        "if, else and ++",
+        "#[if (attributes.method == 'GET' or attributes.method == 'HEAD') attributes.headers['x-client-id'] ++ ':' ++ \
+         attributes.requestPath else 'none']",
+        "3f1c9a7be2d84d0f:/shop/products/42",
+    ),
+    (
+        "contains of a list, with default",
+        "#[['GET', 'HEAD'] contains (attributes.headers['x-http-method-override'] default attributes.method)]",
+        "true",
+    ),
+];
+
+pub(crate) const EXPRESSION_SCOPE: Scope = Scope::REQUEST;
+
+/// A request with the headers of a browser and two more, in a list as a gateway keeps them.
+pub(crate) struct Exchange;
+
+const EXCHANGE_HEADERS: [(&str, &[u8]); 12] = [
+    ("Host", b"www.shop.example"),
+    (
+        "User-Agent",
+        b"Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
+    ),
+    (
+        "Accept",
+        b"text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
+    ),
+    ("Accept-Language", b"en-US,en;q=0.5"),
+    ("Accept-Encoding", b"gzip, deflate, br, zstd"),
+    ("Referer", b"https://www.shop.example/shop/products?page=2"),
+    (
+        "Cookie",
+        b"session=3f1c9a7be2d84d0f9a4c1e7b5d6f8a90; theme=dark; consent=all; cart=a1b2c3d4",
+    ),
+    ("Sec-Fetch-Dest", b"document"),
+    ("Sec-Fetch-Mode", b"navigate"),
+    ("Cache-Control", b"max-age=0"),
+    ("X-Forwarded-For", b"203.0.113.9, 198.51.100.7, 192.0.2.33"),
+    ("X-Client-Id", b"3f1c9a7be2d84d0f"),
+];
+
+impl View for Exchange {
+    fn text(&self, attribute: Attribute) -> Option<Cow<'_, [u8]>> {
+        let text: &[u8] = match attribute {
+            Attribute::Method => b"GET",
+            Attribute::QueryString => b"color=blue&size=m",
+            Attribute::RequestPath => b"/shop/products/42",
+            Attribute::RequestUri => b"/shop/products/42?color=blue&size=m",
+            Attribute::LocalAddress => b"192.0.2.1:8081",
+            Attribute::RemoteAddress => b"192.0.2.33:50000",
+            Attribute::Scheme => b"http",
+            Attribute::Version => b"HTTP/1.1",
+        };
+        Some(Cow::Borrowed(text))
+    }
+
+    fn header<'v>(&'v self, name: &str, visit: &mut dyn FnMut(&'v [u8])) {
+        for (known, value) in &EXCHANGE_HEADERS {
+            if known.eq_ignore_ascii_case(name) {
+                visit(value);
+            }
+        }
+    }
+
+    fn headers<'v>(&'v self, visit: &mut dyn FnMut(&'v [u8], &'v [u8])) {
+        for (name, value) in &EXCHANGE_HEADERS {
+            visit(name.as_bytes(), value);
+        }
+    }
+
+    fn random(&self) -> u64 {
+        0x0123_4567_89AB_CDEF
+    }
 }
