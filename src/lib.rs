@@ -13,6 +13,7 @@ pub mod connection;
 pub mod http1;
 pub mod listener;
 pub mod observe;
+pub mod policy;
 pub mod relay;
 pub mod reply;
 pub mod route;
