@@ -35,6 +35,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ),
     ("http1", &[]),
     ("route", &[]),
+    ("policy", &["located", "object"]),
     ("upstream", &["observe", "net", "runtime", "clock", "fault"]),
     ("relay", &["http1", "observe", "net", "runtime", "clock", "fault"]),
     ("reply", &["http1", "fault"]),
@@ -116,7 +117,7 @@ const FENCED: &[(&str, &[&str], &str)] = &[
 ];
 
 /// Fed bytes and time by their callers, so that tests can replay them.
-const PURE: &[&str] = &["http1", "route", "reply", "upstream/balance"];
+const PURE: &[&str] = &["http1", "route", "reply", "policy/rate_limit", "upstream/balance"];
 const IMPURE: &[&str] = &[
     "std::net::Tcp",
     "std::net::Udp",
@@ -138,6 +139,7 @@ const DATA_PLANE: &[&str] = &[
     "connection",
     "http1",
     "route",
+    "policy",
     "upstream",
     "relay",
     "reply",

@@ -19,7 +19,9 @@
 //! to another key between two reads.
 //!
 //! A key whose window runs is never removed, or a client could begin a fresh one by flooding the table. Keys that find
-//! no slot share one bucket per rule.
+//! no slot share one bucket per rule, for as long as they find none; one that gets a slot later begins there with a
+//! whole limit. A group whose last free slots are just being filled counts as full: waiting for whoever fills them is
+//! what a shard must not do.
 
 use super::{
     atomics::{AtomicU32, AtomicU64, Ordering, SLOTS, zeroed, zeroed_at_start},
@@ -102,6 +104,11 @@ impl Bank {
         self.groups.iter().map(count).sum()
     }
 
+    /// Of memory, all of which is reserved and none of which is used before keys come.
+    pub fn bytes(&self) -> usize {
+        size_of_val(&*self.groups) + size_of_val(&*self.slots)
+    }
+
     /// Removes keys whose windows are over: each time the part that is due, the whole table in [`REVOLUTION_MS`]. To
     /// be called a few times a second by any shard; with several the first does it. Must come around within 4.5 days,
     /// or windows that are long over could be taken for running ones (see `bucket`).
@@ -109,11 +116,16 @@ impl Bank {
     /// A million keys cost 64 MB a minute of reading in order; one call reads at most a 16th of the table.
     pub fn sweep(&self, now: u64) {
         let last = self.swept.load(Ordering::Relaxed);
-        if last == NEVER || now <= last {
-            let _ = (last == NEVER).then(|| self.advance(last, now));
+        if last == NEVER {
+            self.advance(last, now);
             return;
         }
-        let from = last.max(now.saturating_sub(REVOLUTION_MS));
+        // Another shard's clock is newer.
+        if now <= last {
+            return;
+        }
+        // Of revolutions that were missed all but the last are left out; it goes on at the same place.
+        let from = last + ((now - last) / REVOLUTION_MS).saturating_sub(1) * REVOLUTION_MS;
         let to = now.min(from + REVOLUTION_MS / 16);
         let groups = self.groups.len() as u64;
         let passed = |tick: u64| (u128::from(tick) * u128::from(groups) / u128::from(REVOLUTION_MS)) as u64;
@@ -132,13 +144,7 @@ impl Bank {
 
     /// Takes what `ask` says of what is left, where anything is; the window begins with this where there is none.
     /// `ask` is given at least 1, and answers at least 1 and at most that.
-    pub(super) fn take(
-        &self,
-        rule: &Rule,
-        key: Fingerprint,
-        now: Millis,
-        ask: impl Fn(u32) -> u32,
-    ) -> Taken {
+    pub(super) fn take(&self, rule: &Rule, key: Fingerprint, now: Millis, ask: impl Fn(u32) -> u32) -> Taken {
         let key = key.of(rule.fingerprint);
         let group = self.group_of(key);
         loop {
@@ -262,25 +268,43 @@ impl Bank {
     }
 
     fn find(&self, group: usize, header: u64, key: Fingerprint) -> Found {
-        let (at, slots) = (&self.groups[group], &self.slots[group].slots);
+        let at = &self.groups[group];
+        // Most keys are where they would be. Looking there without asking the tags first lets the CPU fetch both
+        // cache lines at once; one after the other would be twice the wait for memory.
+        let index = preferred(key);
+        if self.holds(group, index, key) && occupied(header) >> index & 1 == 1 {
+            return self.found(group, header, index);
+        }
         let mut candidates = at.tagged(tag_of(key)) & occupied(header);
         while candidates != 0 {
             let index = candidates.trailing_zeros() as usize;
             candidates &= candidates - 1;
-            let slot = &slots[index];
-            // Each an acquire, so that the header read below is not older than what was read here.
-            if slot.high.load(Ordering::Acquire) == key.high && slot.low.load(Ordering::Acquire) == key.low {
-                let window = load(&slot.window);
-                return if at.header.load(Ordering::Acquire) != header {
-                    Found::Changed
-                } else if window.is_live() {
-                    Found::Live(place(group, index), window)
-                } else {
-                    Found::Vacated(index)
-                };
+            if self.holds(group, index, key) {
+                return self.found(group, header, index);
             }
         }
         Found::Absent
+    }
+
+    /// Each an acquire, so that a header read after it is not older than what was read here.
+    fn holds(&self, group: usize, index: usize, key: Fingerprint) -> bool {
+        let slot = &self.slots[group].slots[index];
+        let (high, low) = (
+            slot.high.load(Ordering::Acquire),
+            slot.low.load(Ordering::Acquire),
+        );
+        high == key.high && low == key.low
+    }
+
+    fn found(&self, group: usize, header: u64, index: usize) -> Found {
+        let window = load(&self.slots[group].slots[index].window);
+        if self.groups[group].header.load(Ordering::Acquire) != header {
+            Found::Changed
+        } else if window.is_live() {
+            Found::Live(place(group, index), window)
+        } else {
+            Found::Vacated(index)
+        }
     }
 
     /// Puts a key that was absent under `header` into a slot, with its first tokens taken.
@@ -294,7 +318,7 @@ impl Bank {
         ask: impl Fn(u32) -> u32,
     ) -> Added {
         let (at, slots) = (&self.groups[group], &self.slots[group]);
-        let Some((index, start)) = self.claim(group, header, now) else {
+        let Some((index, start)) = self.claim(group, header, preferred(key), now) else {
             let removed = self.evict(group, now);
             let changed = removed || at.header.load(Ordering::Acquire) != header;
             return if changed { Added::Changed } else { Added::NoRoom };
@@ -330,12 +354,10 @@ impl Bank {
     }
 
     /// A slot that nobody else writes, and when its window begins.
-    fn claim(&self, group: usize, header: u64, now: Millis) -> Option<(usize, Millis)> {
+    fn claim(&self, group: usize, header: u64, first: usize, now: Millis) -> Option<(usize, Millis)> {
         let (at, slots) = (&self.groups[group], &self.slots[group].slots);
-        let mut free = !occupied(header) & ALL;
-        while free != 0 {
-            let index = free.trailing_zeros() as usize;
-            free &= free - 1;
+        let from_first = (0..SLOTS).map(|offset| (first + offset) % SLOTS);
+        for index in from_first.filter(|index| occupied(header) >> index & 1 == 0) {
             let cell = &slots[index].window;
             let window = load(cell);
             let claimed = window.claimed(now);
@@ -428,7 +450,10 @@ impl Group {
     fn tagged(&self, tag: u8) -> u32 {
         let words: [u64; TAG_WORDS] = array::from_fn(|word| self.tags[word].load(Ordering::Relaxed));
         let equal = words.map(|word| equal_bytes(word, tag));
-        let bits = equal.iter().rev().fold(0, |bits, equal| bits << 8 | u64::from(*equal));
+        let bits = equal
+            .iter()
+            .rev()
+            .fold(0, |bits, equal| bits << 8 | u64::from(*equal));
         bits as u32
     }
 
@@ -441,7 +466,7 @@ impl Group {
 }
 
 /// Which of eight bytes are `tag`, a bit each.
-fn equal_bytes(bytes: u64, tag: u8) -> u8 {
+pub(super) fn equal_bytes(bytes: u64, tag: u8) -> u8 {
     const LOW: u64 = 0x7f7f_7f7f_7f7f_7f7f;
     let zero_where_equal = bytes ^ u64::from(tag) * 0x0101_0101_0101_0101;
     // The high bit of each byte that is zero; no carry leaves a byte.
@@ -452,6 +477,13 @@ fn equal_bytes(bytes: u64, tag: u8) -> u8 {
 
 fn tag_of(key: Fingerprint) -> u8 {
     key.low as u8
+}
+
+/// The slot a key takes if it can; else the next ones, which are likely in the same cache line. In the first half: a
+/// group is about half full, and keys that lie close together are fewer cache lines (0.17 instead of 0.41 misses of a
+/// cache of 32 MB, with a million keys).
+fn preferred(key: Fingerprint) -> usize {
+    (key.low >> 8) as usize % (SLOTS / 2)
 }
 
 fn place(group: usize, index: usize) -> Place {
@@ -488,7 +520,6 @@ fn swap_header(group: &Group, from: u64, to: u64) -> Result<(), u64> {
 }
 
 const TAG_WORDS: usize = SLOTS.div_ceil(8);
-const ALL: u32 = u32::MAX >> (32 - SLOTS);
 const VERSION: u64 = 1 << 32;
 
 /// (64 + 896) / 15 = 64 bytes a key.
@@ -500,6 +531,3 @@ const MAXIMUM_KEYS: usize = 1 << 30;
 /// In which time the sweep passes the whole table.
 const REVOLUTION_MS: u64 = 60_000;
 const NEVER: u64 = u64::MAX;
-
-#[cfg(test)]
-mod tests;

@@ -58,7 +58,10 @@ impl Leases {
         }
         // Looked at first, so that requests which one limit refuses do not keep taking from the others: for the moment
         // until they give back, the last token of another limit would be missed.
-        let refused = limits.rules.iter().filter_map(|rule| self.refusal(rule, key, now));
+        let refused = limits
+            .rules
+            .iter()
+            .filter_map(|rule| self.refusal(rule, key, now));
         if let Some(longest) = refused.max_by_key(|refusal| refusal.reset_ms) {
             return longest;
         }
@@ -85,8 +88,15 @@ impl Leases {
         !self.held.borrow().unspent.is_empty()
     }
 
+    #[cfg(test)]
+    pub(super) fn unspent(&self, start: Millis) -> u32 {
+        let held = self.held.borrow();
+        let good = held.leases.iter().filter(|lease| lease.start == start);
+        good.map(|lease| lease.unspent).sum()
+    }
+
     /// From the first to the last; where one refuses, those before it are given back on the way out.
-    fn take_each(&self, rules: &[Rule], key: Fingerprint, now: Millis) -> Decision {
+    pub(super) fn take_each(&self, rules: &[Rule], key: Fingerprint, now: Millis) -> Decision {
         let [rule, rest @ ..] = rules else {
             unreachable!("a policy has a limit")
         };
@@ -111,7 +121,11 @@ impl Leases {
         } else {
             self.take_leased(rule, key, now)
         };
-        (decision(rule, &taken, own, now), taken.place, taken.window.start())
+        let mut decision = Decision::new(rule, taken.window, now);
+        decision.admitted = taken.tokens > 0;
+        decision.remaining += own;
+        decision.overflowed = taken.place == Place::Overflow;
+        (decision, taken.place, taken.window.start())
     }
 
     /// Tokens taken, of which all but one (or none) stay here: the second number.
@@ -166,19 +180,12 @@ impl Leases {
     /// The decision if this rule would refuse.
     fn refusal(&self, rule: &Rule, key: Fingerprint, now: Millis) -> Option<Decision> {
         let window = self.bank.look(rule, key)?;
-        let is_exhausted = !window.is_over(now, rule.limit.window_ms) && window.left(rule.limit.requests) == 0;
+        let is_exhausted =
+            !window.is_over(now, rule.limit.window_ms) && window.left(rule.limit.requests) == 0;
         if !is_exhausted || self.has_unspent(rule, key, window) {
             return None;
         }
-        let nothing = Taken {
-            place: Place::default(),
-            window,
-            tokens: 0,
-        };
-        Some(Decision {
-            overflowed: false,
-            ..decision(rule, &nothing, 0, now)
-        })
+        Some(Decision::new(rule, window, now))
     }
 
     fn has_unspent(&self, rule: &Rule, key: Fingerprint, window: Window) -> bool {
@@ -188,13 +195,16 @@ impl Leases {
     }
 }
 
-fn decision(rule: &Rule, taken: &Taken, own: u32, now: Millis) -> Decision {
-    Decision {
-        admitted: taken.tokens > 0,
-        limit: rule.limit.requests,
-        remaining: taken.window.left(rule.limit.requests) + own,
-        reset_ms: taken.window.reset(now, rule.limit.window_ms),
-        overflowed: taken.place == Place::Overflow,
+impl Decision {
+    /// A refusal, as the bank alone sees it.
+    fn new(rule: &Rule, window: Window, now: Millis) -> Self {
+        Self {
+            admitted: false,
+            limit: rule.limit.requests,
+            remaining: window.left(rule.limit.requests),
+            reset_ms: window.reset(now, rule.limit.window_ms),
+            overflowed: false,
+        }
     }
 }
 
@@ -268,6 +278,3 @@ const LEASES: usize = 1024;
 const MAXIMUM_LEASE: u32 = 256;
 
 const TICK_MS: u32 = 10;
-
-#[cfg(test)]
-mod tests;
