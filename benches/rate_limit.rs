@@ -28,7 +28,9 @@ impl Shard {
             limits: Limits::new("bench", &[limit], &hash_key),
             hash_key,
         };
-        (0..keys).for_each(|number| drop(shard.take(&key(number))));
+        for number in 0..keys {
+            shard.take(&key(number));
+        }
         shard
     }
 
@@ -81,6 +83,20 @@ fn rate_limit(c: &mut Criterion) {
             });
         }
     }
+    group.bench_function(
+        "1000000 live keys at random, each told of one request ahead",
+        |b| {
+            let shard = Shard::new(1, (1 << 31) - 1, 1_000_000);
+            let mut number = numbers();
+            let mut ahead = shard.hash_key.value(&key(0));
+            b.iter(|| {
+                let this = ahead;
+                ahead = shard.hash_key.value(black_box(&key(number() % 1_000_000)));
+                shard.leases.prepare(&shard.limits, ahead);
+                black_box(shard.leases.take(&shard.limits, this, black_box(1000))).admitted
+            });
+        },
+    );
     group.bench_function("a new key each time", |b| {
         let shard = Shard::new(1, 10, 2_000_000);
         let mut number = 2_000_000;
@@ -95,7 +111,9 @@ fn rate_limit(c: &mut Criterion) {
     let mut circle: Vec<[u32; 16]> = vec![[0; 16]; lines];
     let mut order: Vec<u32> = (0..lines as u32).collect();
     let mut number = numbers();
-    (1..lines).rev().for_each(|last| order.swap(last, number() as usize % (last + 1)));
+    (1..lines)
+        .rev()
+        .for_each(|last| order.swap(last, number() as usize % (last + 1)));
     (0..lines).for_each(|at| circle[order[at] as usize][0] = order[(at + 1) % lines]);
     group.bench_function("(one read of memory)", |b| {
         let mut at = 0;

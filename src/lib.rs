@@ -34,4 +34,5 @@ pub mod clock;
 pub mod fault;
 pub mod located;
 pub mod net;
+pub mod prefetch;
 pub mod runtime;

@@ -35,7 +35,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ),
     ("http1", &[]),
     ("route", &[]),
-    ("policy", &["located", "object"]),
+    ("policy", &["located", "object", "prefetch"]),
     ("upstream", &["observe", "net", "runtime", "clock", "fault"]),
     ("relay", &["http1", "observe", "net", "runtime", "clock", "fault"]),
     ("reply", &["http1", "fault"]),
@@ -92,6 +92,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("fault", &[]),
     ("clock", &[]),
     ("located", &["choice", "object"]),
+    ("prefetch", &[]),
 ];
 
 /// A name → the only places that may say it, and why.

@@ -1,6 +1,7 @@
-//! What the bank is made of. A test compiles the same files with a model checker's atomics and a table of two slots
+//! What the bank is made of, and stands on. A test compiles the same files with a model checker's atomics and a table of two slots
 //! instead of these; nothing else in this folder says which atomics it uses.
 
+pub(super) use crate::prefetch::read as prefetch;
 pub(super) use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 /// A table that starts as zeros, which the system gives only as they are touched: a bank that could hold millions of

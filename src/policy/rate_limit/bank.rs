@@ -24,7 +24,7 @@
 //! what a shard must not do.
 
 use super::{
-    atomics::{AtomicU32, AtomicU64, Ordering, SLOTS, zeroed, zeroed_at_start},
+    atomics::{AtomicU32, AtomicU64, Ordering, SLOTS, prefetch, zeroed, zeroed_at_start},
     bucket::{Millis, Window},
     keys::{Fingerprint, HashKey},
     rule::Rule,
@@ -140,6 +140,17 @@ impl Bank {
         (self.swept)
             .compare_exchange(from, to, Ordering::Relaxed, Ordering::Relaxed)
             .is_ok()
+    }
+
+    /// Fetches what a take will look at.
+    pub(super) fn prepare(&self, rule: &Rule, key: Fingerprint) {
+        let key = key.of(rule.fingerprint);
+        let group = self.group_of(key);
+        prefetch(&self.groups[group]);
+        let first = &self.slots[group].slots[preferred(key)];
+        prefetch(&first.window);
+        // Its last word may be in the next line, and so is likely the key where another has its place.
+        prefetch(&self.slots[group].slots[preferred(key) + 1]);
     }
 
     /// Takes what `ask` says of what is left, where anything is; the window begins with this where there is none.
