@@ -95,6 +95,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("fault", &[]),
     ("clock", &[]),
     ("located", &["choice", "object"]),
+    ("prefetch", &[]),
 ];
 
 /// A name → the only places that may say it, and why.
@@ -120,7 +121,7 @@ const FENCED: &[(&str, &[&str], &str)] = &[
 ];
 
 /// Fed bytes and time by their callers, so that tests can replay them.
-const PURE: &[&str] = &["http1", "route", "expr", "reply", "upstream/balance"];
+const PURE: &[&str] = &["http1", "route", "expr", "reply", "policy/rate_limit", "upstream/balance"];
 const IMPURE: &[&str] = &[
     "std::net::Tcp",
     "std::net::Udp",

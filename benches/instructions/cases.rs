@@ -15,8 +15,10 @@ use ringway::observe::{
     queue::{RecordSender, queue},
     record::Record,
 };
+use ringway::policy::rate_limit::{self, Bank, HashKey, Leases, Limit};
 use ringway::route::{Found, Lookup, Scratch, Table, join_upstream_path};
 use std::hint::black_box;
+use std::num::NonZeroU32;
 use std::process::ExitCode;
 use std::rc::Rc;
 
@@ -51,6 +53,7 @@ fn all() -> Vec<Case> {
     // Made once: compiling ten thousand rules is what takes time under valgrind.
     let (one, thousand) = (Rc::new(catch_all()), Rc::new(thousand_apis()));
     routing(&mut cases, &one, &thousand);
+    rate_limits(&mut cases);
     observing(&mut cases);
     expressions(&mut cases);
     exchanges(&mut cases, &one, &thousand);
@@ -145,6 +148,33 @@ fn routing(cases: &mut Vec<Case>, one: &Rc<Table<(), usize>>, thousand: &Rc<Tabl
             name,
             Box::new(move || assert_eq!(find(&table, b"GET", path.as_bytes(), &mut scratch), payload)),
         ));
+    }
+}
+
+/// Hashing of the key included.
+fn rate_limits(cases: &mut Vec<Case>) {
+    for (name, shards, requests, admitted) in [
+        ("rate limit: from the bank", 1, 1_000_000, true),
+        ("rate limit: of a lease", 2, 1_000_000, true),
+        ("rate limit: refused", 1, 1, false),
+    ] {
+        let hash_key = HashKey::new(&[3; 16]);
+        let shards = NonZeroU32::new(shards).expect("a shard");
+        let leases = Leases::new(Bank::new(1000, hash_key), shards);
+        let limit = Limit {
+            requests,
+            window_ms: 60_000,
+        };
+        let limits = rate_limit::Limits::new("counted", &[limit], &hash_key);
+        let take = move || {
+            let key = hash_key.value(black_box(b"client-00000000-00000000"));
+            leases.take(&limits, key, 1000).admitted
+        };
+        // So that the one that is counted has tokens in hand, or is refused.
+        for _ in 0..6 {
+            take();
+        }
+        cases.push((name, Box::new(move || assert_eq!(take(), admitted))));
     }
 }
 

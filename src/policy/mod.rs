@@ -9,6 +9,7 @@ mod chain;
 mod cors;
 mod exchange;
 mod header_removal;
+pub mod rate_limit;
 
 pub use chain::{Bound, Chain};
 pub use exchange::{Refusal, Request, Response, State, Step};
