@@ -33,4 +33,6 @@ pub mod clock;
 pub mod fault;
 pub mod located;
 pub mod net;
+pub mod outcall;
 pub mod runtime;
+pub mod tls;

@@ -30,12 +30,15 @@ const MAY_NAME: &[(&str, &[&str])] = &[
         "connection",
         &[
             "listener", "http1", "route", "upstream", "relay", "reply", "observe", "shard", "net", "runtime",
-            "clock", "fault",
+            "outcall", "clock", "fault",
         ],
     ),
     ("http1", &[]),
     ("route", &[]),
-    ("upstream", &["observe", "net", "runtime", "clock", "fault"]),
+    (
+        "upstream",
+        &["observe", "net", "runtime", "tls", "clock", "fault"],
+    ),
     ("relay", &["http1", "observe", "net", "runtime", "clock", "fault"]),
     ("reply", &["http1", "fault"]),
     ("observe", &["clock", "fault"]),
@@ -61,7 +64,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     (
         "config",
         &[
-            "http1", "route", "upstream", "observe", "shard", "located", "choice", "object",
+            "http1", "route", "upstream", "observe", "shard", "tls", "located", "choice", "object",
         ],
     ),
     (
@@ -86,9 +89,11 @@ const MAY_NAME: &[(&str, &[&str])] = &[
         &["config", "control", "server", "shard", "located", "runtime"],
     ),
     // Leaves.
-    ("net", &["runtime", "clock", "fault"]),
+    ("net", &["runtime", "tls", "clock", "fault"]),
     ("runtime", &[]),
+    ("tls", &[]),
     ("fault", &[]),
+    ("outcall", &["fault"]),
     ("clock", &[]),
     ("located", &["choice", "object"]),
 ];

@@ -17,7 +17,7 @@ pub const PHASES: [Phase; 7] = [
 ];
 
 /// Every `Kind`, at its own discriminant.
-pub const KINDS: [Kind; 17] = [
+pub const KINDS: [Kind; 21] = [
     Kind::Malformed,
     Kind::TargetTooLong,
     Kind::HeadTooLarge,
@@ -35,6 +35,10 @@ pub const KINDS: [Kind; 17] = [
     Kind::TimedOut,
     Kind::Drained,
     Kind::Internal,
+    Kind::CertificateExpired,
+    Kind::CertificateName,
+    Kind::CertificateUntrusted,
+    Kind::TlsFailed,
 ];
 
 #[must_use]
@@ -79,6 +83,10 @@ pub const fn kind(kind: Kind) -> &'static str {
         Kind::TimedOut => "timed_out",
         Kind::Drained => "drained",
         Kind::Internal => "internal",
+        Kind::CertificateExpired => "certificate_expired",
+        Kind::CertificateName => "certificate_name",
+        Kind::CertificateUntrusted => "certificate_untrusted",
+        Kind::TlsFailed => "tls_failed",
     }
 }
 

@@ -7,7 +7,7 @@
 
 use crate::{
     net::{Lent, Net, Reader, SMALL, Writer},
-    runtime,
+    runtime::{self, Socket},
 };
 use std::{io, time::Duration};
 
@@ -29,8 +29,18 @@ pub(super) enum Taken<'p> {
 
 /// Waits until the sender has something and moves it, `at_most` bytes of it, into a pipe. No pipe is held while it
 /// waits. `at_once`: the last time there was more than a pipe holds, so it is tried before it is waited for.
-pub(super) async fn take<'n>(net: &'n Net, from: &Reader<'_>, at_most: usize, at_once: bool) -> Taken<'n> {
-    if from.socket().make_nonblocking().is_err() {
+pub(super) async fn take<'n>(
+    net: &'n Net,
+    from: &Reader<'_>,
+    to: &Writer<'_>,
+    at_most: usize,
+    at_once: bool,
+) -> Taken<'n> {
+    // What is secured on either side has to be seen by us.
+    let (Some(from), Some(_)) = (from.plain_socket(), to.plain_socket()) else {
+        return Taken::Never;
+    };
+    if from.make_nonblocking().is_err() {
         return Taken::Never;
     }
     if at_once {
@@ -39,17 +49,17 @@ pub(super) async fn take<'n>(net: &'n Net, from: &Reader<'_>, at_most: usize, at
             taken => return taken,
         }
     }
-    match from.socket().readable_now().await {
+    match from.readable_now().await {
         Ok(()) => fill(net, from, at_most),
         Err(_) => Taken::Read,
     }
 }
 
-fn fill<'n>(net: &'n Net, from: &Reader<'_>, at_most: usize) -> Taken<'n> {
+fn fill<'n>(net: &'n Net, from: &Socket, at_most: usize) -> Taken<'n> {
     let Some(mut pipe) = net.pipes.take() else {
         return Taken::Never;
     };
-    match pipe.fill(from.socket().descriptor(), at_most) {
+    match pipe.fill(from.descriptor(), at_most) {
         Ok(1..) => Taken::Pipe(pipe),
         Ok(0) => Taken::Read,
         Err(error) => match error.raw_os_error() {
@@ -68,7 +78,9 @@ pub(super) struct Stuck {
 /// Moves all that is in the pipe to the receiver. It may be silent for `idle` (ms) at a time; its deadline is set
 /// only while it is waited for.
 pub(super) async fn put(net: &Net, pipe: &mut Lent<'_>, to: &Writer<'_>, idle: u64) -> Result<usize, Stuck> {
-    let socket = to.socket();
+    let Some(socket) = to.plain_socket() else {
+        return Err(Stuck { written: 0 }); // `take` never fills a pipe for it
+    };
     let mut written = 0;
     let mut refused_in_vain = false;
     let mut result = socket.make_nonblocking();
