@@ -4,7 +4,7 @@
 use crate::{
     clock::{Tick, millis},
     fault::{Fault, Kind, Phase, Retry},
-    http1::{BodyDecoder, Event, HeadScanner, Method, ResponseHead, Scan, encode},
+    http1::{BodyDecoder, Event, HeadScanner, Known, Method, ResponseHead, Scan, encode},
     net::{Net, Reader},
     outcall::{CallError, Outcall, Reply},
     shard::{Live, Shard},
@@ -208,7 +208,8 @@ async fn receive(
             .map_err(|error| malformed(Phase::ResponseHead, error.detail))?;
         let status = response.status;
         if status >= 200 {
-            let headers = (response.headers.iter().filter(|line| !line.hop_by_hop))
+            let headers = (response.headers.iter())
+                .filter(|line| !line.hop_by_hop && line.known != Known::Connection)
                 .map(|line| {
                     let name = String::from_utf8_lossy(line.name.of(head)).into_owned();
                     (name, line.value.of(head).to_vec())
@@ -322,3 +323,6 @@ const PIECE: usize = crate::net::SMALL;
 
 /// As many as of an exchange's origin.
 const INTERIM_MAX: u32 = 32;
+
+#[cfg(test)]
+mod tests;

@@ -412,7 +412,8 @@ impl Drop for Secured {
 
 impl Wire {
     /// Secures a connection that has just been made. Its deadline is the caller's to set; afterwards all that is read
-    /// and written is plaintext.
+    /// and written is plaintext. We must be the first to speak, as HTTP's clients are: the last message of the handshake
+    /// goes with the first write, one system call and one packet less.
     ///
     /// # Errors
     /// The wire can only be closed then.

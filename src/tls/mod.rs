@@ -15,3 +15,6 @@ pub use client::{Client, ClientSpec, Connector, Target, Version};
 pub use failure::Failure;
 pub use session::{OVERHEAD, RECORD, Session};
 pub use trust::Trust;
+
+#[cfg(test)]
+pub(crate) mod tests;
