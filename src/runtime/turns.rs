@@ -16,12 +16,16 @@ pub struct Turns {
     ready: RefCell<Option<Rc<AlwaysReady>>>,
 }
 
-/// A socket that can always be written to.
+/// A socket that can always be written to: known to the driver on a ring, unknown to it on epoll.
 struct AlwaysReady {
-    stream: std::os::unix::net::UnixStream,
-    registered: UnixStream,
-    /// Kept open: without it the others would be broken.
+    socket: Either,
+    /// Kept open: without it the other would be broken.
     _peer: std::os::unix::net::UnixStream,
+}
+
+enum Either {
+    Known(UnixStream),
+    Unknown(std::os::unix::net::UnixStream),
 }
 
 impl Turns {
@@ -29,13 +33,15 @@ impl Turns {
     /// on. An operation on a ring; on epoll a descriptor made and closed, some 1 µs. Without descriptors it is a pause
     /// of a millisecond.
     pub async fn give(&self) {
-        let looked = match (self.ready(), monoio::utils::is_legacy()) {
-            (Ok(ready), false) => ready.registered.writable(false).await,
-            (Ok(ready), true) => match ready.stream.try_clone().and_then(UnixStream::from_std) {
-                Ok(new) => new.writable(true).await,
-                Err(error) => Err(error),
+        let looked = match self.ready() {
+            Ok(ready) => match &ready.socket {
+                Either::Known(stream) => stream.writable(false).await,
+                Either::Unknown(stream) => match stream.try_clone().and_then(UnixStream::from_std) {
+                    Ok(new) => new.writable(true).await,
+                    Err(error) => Err(error),
+                },
             },
-            (Err(error), _) => Err(error),
+            Err(error) => Err(error),
         };
         if looked.is_err() {
             // Boxed: rare, and a timer would be the largest part of this future.
@@ -49,12 +55,13 @@ impl Turns {
             return Ok(ready.clone());
         }
         let (stream, peer) = std::os::unix::net::UnixStream::pair()?;
-        stream.set_nonblocking(monoio::utils::is_legacy())?;
-        let ready = Rc::new(AlwaysReady {
-            registered: UnixStream::from_std(stream.try_clone()?)?,
-            stream,
-            _peer: peer,
-        });
+        let socket = if monoio::utils::is_legacy() {
+            stream.set_nonblocking(true)?;
+            Either::Unknown(stream)
+        } else {
+            Either::Known(UnixStream::from_std(stream)?)
+        };
+        let ready = Rc::new(AlwaysReady { socket, _peer: peer });
         *kept = Some(ready.clone());
         Ok(ready)
     }

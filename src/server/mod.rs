@@ -29,8 +29,11 @@ use tokio::sync::watch;
 /// Names that do not resolve within this at start are tried further in the background; their requests get 503.
 const FIRST_RESOLUTION: Duration = Duration::from_secs(3);
 
-/// Descriptors beside connections: listeners, logs, control.
+/// Descriptors beside connections: logs, control, listeners.
 const SPARE_DESCRIPTORS: u64 = 64;
+
+/// Two for each of the pipes a shard may have in use, and its own few.
+const DESCRIPTORS_OF_A_SHARD: u64 = 2 * 64 + 8;
 
 /// Serves until a signal has drained it. 1 when it could not start, or a shard died.
 pub fn run(options: RunOptions) -> ExitCode {
@@ -271,7 +274,9 @@ fn check_sizes(snapshot: &Snapshot, shards: usize, cpus: usize) {
     }
     let descriptors = net::raise_descriptor_limit();
     // A connection needs one descriptor, and one more while it is forwarded.
-    let needed = u64::from(snapshot.limits.connections) * 2 + SPARE_DESCRIPTORS;
+    let needed = u64::from(snapshot.limits.connections) * 2
+        + SPARE_DESCRIPTORS
+        + shards as u64 * DESCRIPTORS_OF_A_SHARD;
     if descriptors < needed {
         tracing::warn!(
             descriptors,
