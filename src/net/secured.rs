@@ -72,7 +72,13 @@ impl Secured {
                     _ => return Err(Insecure::Closed),
                 }
             }
-            let (read, mut heard) = socket.receive(room(&net.buffers, &session, false)).await;
+            // A peer that takes its time, or never comes back, costs no buffer.
+            socket.readable().await.map_err(|_| Insecure::Closed)?;
+            let (read, mut heard) = socket.receive_ready(room(&net.buffers, &session, false)).await;
+            if matches!(&read, Err(error) if error.kind() == io::ErrorKind::WouldBlock) {
+                net.buffers.give(heard);
+                continue;
+            }
             if !matches!(read, Ok(1..)) {
                 net.buffers.give(heard);
                 return Err(Insecure::Closed);

@@ -314,6 +314,16 @@ both_drivers! {
         assert_eq!(tell.recv_timeout(crate::support::DEADLINE), Ok(true));
     }
 
+    /// Keys and a session's state; nothing of what it last read or wrote. Against a plain one, since a burst of requests
+    /// leaves something of its own behind.
+    fn an_idle_connection_is_small(driver) {
+        let authority = Authority::new();
+        let secured = bytes_each(driver, &authority, |script| Origin::start_tls(&authority.server(HERE), script));
+        let plain = bytes_each(driver, &authority, |script| Origin::start(script));
+        crate::support::say(&format!("{driver:?}: {secured} bytes a connection, {plain} in plain text"));
+        assert!(secured < plain + 12 * 1024, "{secured} bytes, {plain} in plain text");
+    }
+
     /// Names go into SNI, and into the check.
     fn a_name_is_sent_and_checked(driver) {
         let authority = Authority::new();
@@ -357,6 +367,37 @@ fn trusting(driver: Driver, authority: &Authority, yaml: String) -> Gateway {
         .environment("SSL_CERT_FILE", &authority.file.display().to_string())
         .start()
 }
+
+/// Resident memory of each of some hundred idle upstream connections.
+fn bytes_each(driver: Driver, authority: &Authority, start: impl Fn(Script) -> Origin) -> u64 {
+    const FEW: usize = 100;
+    const MANY: usize = 600;
+    // Nobody is answered before everybody has asked: so many connections are needed.
+    let rounds = [std::sync::Barrier::new(FEW), std::sync::Barrier::new(MANY)];
+    let origin = start(Box::new(move |peer| {
+        while let Some(request) = peer.request() {
+            rounds[usize::from(request.target == "/many")].wait();
+            peer.send(ok("x"));
+        }
+    }));
+    let gateway = trusting(driver, authority, config::api(&origin.url));
+    let resident = |target: &str, count: usize| {
+        let mut clients: Vec<_> = (0..count).map(|_| gateway.client()).collect();
+        for client in &mut clients {
+            client.send(get_request(target, ""));
+        }
+        for client in &mut clients {
+            assert_eq!(client.response().status, 200);
+        }
+        gateway.rss()
+    };
+    let few = resident("/few", FEW);
+    let many = resident("/many", MANY);
+    assert_eq!(origin.connections(), MANY);
+    many.saturating_sub(few) / (MANY - FEW) as u64
+}
+
+type Script = Box<dyn Fn(&mut Peer) + Send + Sync>;
 
 fn echo(peer: &mut Peer) {
     while let Some(request) = peer.request() {

@@ -86,7 +86,7 @@ impl Wire {
                 Err(error) if error.kind() != ErrorKind::WouldBlock => return false,
                 Err(_) => {}
             }
-            if !matches!(tls.read_tls(&mut self.socket), Ok(_)) || tls.process_new_packets().is_err() {
+            if tls.read_tls(&mut self.socket).is_err() || tls.process_new_packets().is_err() {
                 return false;
             }
         }
