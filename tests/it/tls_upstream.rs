@@ -321,7 +321,8 @@ both_drivers! {
         let secured = bytes_each(driver, &authority, |script| Origin::start_tls(&authority.server(HERE), script));
         let plain = bytes_each(driver, &authority, |script| Origin::start(script));
         crate::support::say(&format!("{driver:?}: {secured} bytes a connection, {plain} in plain text"));
-        assert!(secured < plain + 12 * 1024, "{secured} bytes, {plain} in plain text");
+        // Some 5 KiB, and as much again of what the allocator has not given back: a held buffer would be 16 KiB more.
+        assert!(secured < plain + 18 * 1024, "{secured} bytes, {plain} in plain text");
     }
 
     /// Names go into SNI, and into the check.
@@ -397,8 +398,10 @@ fn bytes_each(driver: Driver, authority: &Authority, start: impl Fn(Script) -> O
         looks.min().unwrap_or_default()
     };
     let few = resident("/few", FEW);
-    let many = resident("/many", MANY);
+    resident("/many", MANY);
     assert_eq!(origin.connections(), MANY);
+    // Once more on the same connections: what their handshakes needed is free, and used again.
+    let many = resident("/many", MANY);
     many.saturating_sub(few) / (MANY - FEW) as u64
 }
 
