@@ -67,6 +67,11 @@ pub enum Kind {
     Drained,
     /// A fault of ours → 500
     Internal,
+    /// The origin's certificate is out of its time → 502. So the next two and the handshake's other ends.
+    CertificateExpired,
+    CertificateName,
+    CertificateUntrusted,
+    TlsFailed,
 }
 
 /// Whether the request may be tried again elsewhere.

@@ -38,7 +38,11 @@ pub fn status(fault: &Fault) -> u16 {
             | Kind::VersionNotSupported
             | Kind::Refused
             | Kind::Closed
-            | Kind::Truncated,
+            | Kind::Truncated
+            | Kind::CertificateExpired
+            | Kind::CertificateName
+            | Kind::CertificateUntrusted
+            | Kind::TlsFailed,
             _,
         ) => 502,
     }

@@ -30,7 +30,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
         "connection",
         &[
             "listener", "http1", "route", "policy", "upstream", "relay", "reply", "observe", "shard", "net",
-            "runtime", "clock", "fault",
+            "runtime", "outcall", "clock", "fault",
         ],
     ),
     ("http1", &[]),
@@ -38,7 +38,10 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     // Sees heads as lines, never their framing; each policy decodes its own Spec.
     ("policy", &["expr", "http1", "route", "fault", "located", "object", "prefetch"]),
     ("expr", &[]),
-    ("upstream", &["observe", "net", "runtime", "clock", "fault"]),
+    (
+        "upstream",
+        &["observe", "net", "runtime", "tls", "clock", "fault"],
+    ),
     ("relay", &["http1", "observe", "net", "runtime", "clock", "fault"]),
     ("reply", &["http1", "fault"]),
     ("observe", &["clock", "fault"]),
@@ -65,7 +68,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     (
         "config",
         &[
-            "http1", "route", "policy", "upstream", "observe", "shard", "located", "choice", "object",
+            "http1", "route", "policy", "upstream", "observe", "shard", "tls", "located", "choice", "object",
         ],
     ),
     (
@@ -90,9 +93,11 @@ const MAY_NAME: &[(&str, &[&str])] = &[
         &["config", "control", "server", "shard", "located", "runtime"],
     ),
     // Leaves.
-    ("net", &["runtime", "clock", "fault"]),
+    ("net", &["runtime", "tls", "clock", "fault"]),
     ("runtime", &[]),
+    ("tls", &[]),
     ("fault", &[]),
+    ("outcall", &["fault"]),
     ("clock", &[]),
     ("located", &["choice", "object"]),
     ("prefetch", &[]),

@@ -2,7 +2,7 @@
 
 use super::{
     model::{Api, Model, Policy, Route, Service, Settings},
-    resource::{Id, Rule, UpstreamAddress},
+    resource::{Id, Rule},
 };
 use crate::{
     located::{Node, Style, Value as Located},
@@ -92,7 +92,7 @@ fn service_spec(service: &Service, settings: &Settings) -> Value {
         return Value::Null;
     };
     let endpoints: Vec<_> = (upstream.endpoints.iter())
-        .map(|(address, weight)| json!({ "address": UpstreamAddress::text(&address.0), "weight": weight }))
+        .map(|(address, weight)| json!({ "address": address.text(), "weight": weight }))
         .collect();
     let mut balancing = json!({ "policy": upstream.load_balancing.policy.word() });
     if let Some(hash_on) = &upstream.load_balancing.hash_on {

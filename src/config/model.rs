@@ -7,6 +7,7 @@ use crate::{
     observe::access_log,
     policy, route,
     shard::snapshot::{Limits, Runtime, Shutdown},
+    tls,
     upstream::cluster::Timeouts,
 };
 use std::{net::SocketAddr, sync::Arc};
@@ -82,6 +83,8 @@ pub(super) struct Service {
     pub(super) origin: Origin,
     /// None where it was wrong.
     pub(super) upstream: Option<Upstream>,
+    /// One an endpoint of `upstream`; None: plain.
+    pub(super) targets: Vec<Option<tls::Target>>,
 }
 
 /// Effective values: documents, then the environment, then defaults.

@@ -455,7 +455,10 @@ fn variables_are_put_into_policies_only() {
         ]
     );
     let elsewhere = document("Service", "s", "address: $ADDRESS");
-    assert!(problems_with(&elsewhere, &variables)[0].ends_with("must be http://host:port or unix:/path"));
+    assert!(
+        problems_with(&elsewhere, &variables)[0]
+            .ends_with("must be http://host:port, https://host:port or unix:/path")
+    );
 }
 
 #[test]

@@ -4,6 +4,7 @@ mod exchange;
 mod forward;
 mod linger;
 mod policies;
+pub mod outcall;
 mod respond;
 
 use crate::{
@@ -144,7 +145,7 @@ async fn serve(shard: Rc<Shard>, accepted: Accepted, listener: usize, new: bool)
                 return None;
             }
             After::Reset => {
-                net::reset_on_close(connection.wire.socket().descriptor());
+                connection.wire.reset_on_close();
                 return None;
             }
         }
@@ -160,7 +161,7 @@ impl Connection {
     /// and takes no byte.
     fn leave(&mut self) -> Option<(Move, Accepted)> {
         let moving = self.shard.served(&mut self.pace)?;
-        if self.wire.has_unread() || !self.wire.is_sound() {
+        if self.wire.has_unread() || !self.wire.is_sound() || !self.wire.is_plain() {
             return None;
         }
         // Without a descriptor to spare it stays.

@@ -36,6 +36,11 @@ impl Buffer {
         &self.bytes[self.start..]
     }
 
+    /// For those who work on the bytes where they lie.
+    pub fn filled_mut(&mut self) -> &mut [u8] {
+        &mut self.bytes[self.start..]
+    }
+
     pub fn is_empty(&self) -> bool {
         self.start == self.bytes.len()
     }
@@ -84,6 +89,11 @@ impl Buffer {
     /// the buffer can be written onward whole.
     pub fn limit_read(&mut self, limit: usize) {
         self.read_limit = limit;
+    }
+
+    /// What [`limit_read`](Self::limit_read) said.
+    pub fn read_limit(&self) -> usize {
+        self.read_limit
     }
 
     /// For encoders, which append.

@@ -234,7 +234,7 @@ pub fn shut_write(descriptor: RawFd) {
 }
 
 /// Closing will send a reset: the one way to tell an HTTP/1.0 client that a close-delimited body is cut short.
-pub fn reset_on_close(descriptor: RawFd) {
+pub(super) fn reset_on_close(descriptor: RawFd) {
     let socket = std::mem::ManuallyDrop::new(
         // SAFETY: borrowed for one call and never dropped.
         unsafe { socket2::Socket::from_raw_fd(descriptor) },

@@ -1,21 +1,24 @@
-//! Sockets with what belongs to them: owned buffers, deadlines, options. Leaves; nothing here knows HTTP.
+//! Sockets with what belongs to them: owned buffers, deadlines, options, TLS. Leaves; nothing here knows HTTP.
 
 mod buffers;
 mod deadline;
 mod listen;
 mod pipe;
+mod secured;
 mod slab;
 mod wire;
 
 pub use buffers::{Buffer, Buffers, LARGE, SMALL};
 pub use deadline::{Deadline, Deadlines, SWEEP};
+use listen::reset_on_close;
 pub use listen::{
     Accepted, BACKLOG, accept, bind, connect, connect_result, connect_unix, duplicate,
-    raise_descriptor_limit, refuse_new_connections, reset_on_close, send_now, shut, shut_write,
+    raise_descriptor_limit, refuse_new_connections, send_now, shut, shut_write,
 };
 pub use pipe::{Lent, PIPE, Pipe, Pipes};
+pub use secured::Insecure;
 pub use slab::{Slab, Slot};
-pub use wire::{Reader, Watch, Wire, WriteError, Writer, has_fired};
+pub use wire::{Reader, Watch, Wire, WriteError, Writer};
 
 use crate::{
     clock::Clock,

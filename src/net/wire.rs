@@ -1,7 +1,10 @@
 //! A stream with its buffer. A wire that waits holds none; one with a read in flight holds none either, because
 //! the kernel has it: if that read is abandoned, the buffer is gone for good and the wire can only be closed.
+//!
+//! A stream is plain or [secured](Wire::secure); what is buffered, read and written here is plaintext either way. A plain
+//! one pays for the other kind with a look at a pointer for each operation.
 
-use super::{Buffer, Buffers, Deadline, Net, Slot};
+use super::{Buffer, Buffers, Deadline, Net, Slot, secured::Secured};
 use crate::{clock::Tick, runtime::Socket};
 use std::{
     future::Future,
@@ -17,12 +20,14 @@ pub type Watch = Slot<dyn Future<Output = (io::Result<usize>, Option<Buffer>)>>;
 pub struct Wire {
     // Before `socket`: fields drop in order, and the sweeper must forget the descriptor before it is closed.
     pub deadline: Deadline,
-    socket: Socket,
+    /// None: plain. Before `socket` as well: it says the end before that is closed.
+    pub(super) secured: Option<Box<Secured>>,
+    pub(super) socket: Socket,
     inbound: Inbound,
 }
 
 /// What was read and not yet consumed.
-enum Inbound {
+pub(super) enum Inbound {
     Nothing,
     Held(Buffer),
     /// A read has it. Found like this after the read's future is gone, the wire is lost.
@@ -37,6 +42,7 @@ impl Wire {
         let deadline = net.deadlines.register(socket.descriptor());
         Ok(Self {
             deadline,
+            secured: None,
             socket,
             inbound: Inbound::Nothing,
         })
@@ -49,10 +55,12 @@ impl Wire {
                 socket: &self.socket,
                 inbound: &mut self.inbound,
                 deadline: &self.deadline,
+                secured: self.secured.as_deref(),
             },
             Writer {
                 socket: &self.socket,
                 deadline: &self.deadline,
+                secured: self.secured.as_deref(),
             },
         )
     }
@@ -68,17 +76,38 @@ impl Wire {
     /// Begins to read what comes next. Of a connection that is owed nothing this tells, without asking the kernel
     /// again, whether it has something to say all the same: it closed, or sent bytes nobody asked for, which would be
     /// taken for the answer to the next request. What it knows is as old as the shard's last turn. None: it has spoken
-    /// already. Nobody is woken; it is looked at when the connection is to be used, and is then the read of the answer.
+    /// already. Nobody is woken; it is looked at when the connection is to be used ([`is_quiet`](Self::is_quiet)), and is
+    /// then the read of the answer.
     ///
     /// `hold`: into a small buffer, on a ring; that saves an operation and a wake-up for the next request. Abandoned, the
-    /// wire can only be closed: what it read is lost.
+    /// wire can only be closed: what it read is lost. A secured wire is only waited for: what comes may be its session's.
     pub fn watch(&self, net: &Net, hold: bool) -> Option<Watch> {
-        let buffer = hold.then_some(|| net.buffers.small());
+        let buffer = (hold && self.secured.is_none()).then_some(|| net.buffers.small());
         let mut watch = net.futures.hold(self.socket.read_ahead(buffer)).erase();
-        (!has_fired(&mut watch)).then_some(watch)
+        self.is_quiet(net, &mut watch).then_some(watch)
     }
 
-    /// The same asked of the kernel, as of now: one system call.
+    /// Whether a watched connection has said nothing so far. What a secured one had to say to its session is taken note
+    /// of, and the watch begun anew; a watch that says no must not be awaited again.
+    pub fn is_quiet(&self, net: &Net, watch: &mut Watch) -> bool {
+        let mut settled = 0;
+        while has_fired(watch) {
+            settled += 1;
+            let Some(secured) = &self.secured else {
+                return false;
+            };
+            if settled > SETTLED || !secured.settle(&self.socket, &net.buffers) {
+                return false;
+            }
+            *watch = net
+                .futures
+                .hold(self.socket.read_ahead(None::<fn() -> Buffer>))
+                .erase();
+        }
+        true
+    }
+
+    /// The same asked of the kernel, as of now: one system call. Of a secured connection whatever comes counts.
     pub fn has_news(&self) -> bool {
         super::listen::has_news(self.socket.descriptor())
     }
@@ -87,33 +116,52 @@ impl Wire {
         &self.socket
     }
 
+    /// Its descriptor is all there is of it: it can be spliced, or given to another shard.
+    pub fn is_plain(&self) -> bool {
+        self.secured.is_none()
+    }
+
     /// No read was abandoned: the next byte read is the next byte sent.
     pub fn is_sound(&self) -> bool {
         !matches!(self.inbound, Inbound::InFlight)
+            && self.secured.as_ref().is_none_or(|secured| secured.is_sound())
     }
 
     pub fn has_unread(&self) -> bool {
         matches!(&self.inbound, Inbound::Held(buffer) if !buffer.is_empty())
+            || self.secured.as_ref().is_some_and(|secured| !secured.is_silent())
+    }
+
+    /// Closing will be a reset, without any end said: the one sign of a close-delimited body that was cut.
+    pub fn reset_on_close(&self) {
+        if let Some(secured) = &self.secured {
+            secured.cut();
+        }
+        super::reset_on_close(self.socket.descriptor());
     }
 }
 
 /// Whether the wait is over. One that is must not be awaited again.
-pub fn has_fired(watch: &mut Watch) -> bool {
+fn has_fired(watch: &mut Watch) -> bool {
     Pin::new(watch)
         .poll(&mut Context::from_waker(Waker::noop()))
         .is_ready()
 }
 
+/// Reads for its session's sake that an idle connection is worth at a time; a server's tickets come in one.
+const SETTLED: usize = 4;
+
 pub struct Reader<'w> {
     socket: &'w Socket,
     inbound: &'w mut Inbound,
     pub deadline: &'w Deadline,
+    secured: Option<&'w Secured>,
 }
 
 impl Reader<'_> {
-    /// For system calls of the caller's own, between reads.
-    pub fn socket(&self) -> &Socket {
-        self.socket
+    /// For system calls of the caller's own, between reads; None where they would find ciphertext.
+    pub fn plain_socket(&self) -> Option<&Socket> {
+        self.secured.is_none().then_some(self.socket)
     }
 
     /// Read and not yet consumed.
@@ -162,11 +210,14 @@ impl Reader<'_> {
         *self.inbound = Inbound::Held(buffer);
     }
 
-    /// Waits until a read would find bytes or the end of the stream.
+    /// Waits until a read would find bytes or the end of the stream. Of a secured wire it may find nothing all the same.
     ///
     /// # Errors
     /// The socket's.
     pub async fn readable(&mut self) -> io::Result<()> {
+        if self.secured.is_some_and(Secured::is_readable) {
+            return Ok(());
+        }
         self.socket.readable().await
     }
 
@@ -177,6 +228,15 @@ impl Reader<'_> {
     /// The socket's.
     pub async fn fill_when_ready(&mut self, net: &Net) -> io::Result<usize> {
         debug_assert!(self.buffered().is_empty());
+        if self.secured.is_some() {
+            loop {
+                self.readable().await?;
+                match self.fill_ready(&net.buffers).await {
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                    filled => return filled,
+                }
+            }
+        }
         self.socket.readable().await?;
         self.fill(&net.buffers, false).await
     }
@@ -185,8 +245,13 @@ impl Reader<'_> {
     /// read filled its buffer, a large one. 0: the peer's end of stream.
     ///
     /// # Errors
-    /// The socket's; `OutOfMemory` when the buffer is full, which the callers' limits exclude.
+    /// The socket's; `OutOfMemory` when the buffer is full, which the callers' limits exclude. Of a secured wire also
+    /// `InvalidData`, and `UnexpectedEof` where the stream ended and the peer had not said so.
     pub async fn fill(&mut self, buffers: &Buffers, large: bool) -> io::Result<usize> {
+        if let Some(secured) = self.secured {
+            let filling = secured.fill(self.socket, self.inbound, buffers);
+            return secured.futures.hold(filling).await;
+        }
         let buffer = match std::mem::replace(self.inbound, Inbound::InFlight) {
             Inbound::Held(buffer) => buffer,
             Inbound::Nothing if large => buffers.large(),
@@ -206,6 +271,10 @@ impl Reader<'_> {
     /// buffered.
     pub fn fill_at_once(&mut self, buffers: &Buffers) -> bool {
         debug_assert!(matches!(self.inbound, Inbound::Nothing));
+        if self.secured.is_some() {
+            // What is there may be no request yet: that is waited for.
+            return false;
+        }
         let mut buffer = buffers.small();
         let read = self.socket.receive_at_once(&mut buffer);
         if read {
@@ -221,6 +290,10 @@ impl Reader<'_> {
     /// # Errors
     /// As [`fill`](Self::fill).
     pub async fn fill_ready(&mut self, buffers: &Buffers) -> io::Result<usize> {
+        if let Some(secured) = self.secured {
+            let filling = secured.fill_ready(self.socket, self.inbound, buffers);
+            return secured.futures.hold(filling).await;
+        }
         let buffer = match std::mem::replace(self.inbound, Inbound::InFlight) {
             Inbound::Held(buffer) => buffer,
             Inbound::Nothing => buffers.small(),
@@ -254,9 +327,14 @@ impl Reader<'_> {
         }
     }
 
-    /// Reads once into the caller's buffer, past the wire's own, which must be empty.
-    pub async fn read_into(&mut self, buffer: Buffer) -> (io::Result<usize>, Buffer) {
-        debug_assert!(self.buffered().is_empty());
+    /// Reads once into the caller's buffer, which must be empty, past the wire's own, which must be empty, too. Another
+    /// buffer may come back.
+    pub async fn read_into(&mut self, buffer: Buffer, buffers: &Buffers) -> (io::Result<usize>, Buffer) {
+        debug_assert!(self.buffered().is_empty() && buffer.is_empty());
+        if let Some(secured) = self.secured {
+            let reading = secured.read_into(self.socket, buffer, buffers);
+            return secured.futures.hold(reading).await;
+        }
         *self.inbound = Inbound::InFlight;
         let (result, buffer) = self.socket.receive(buffer).await;
         *self.inbound = Inbound::Nothing;
@@ -286,6 +364,7 @@ impl Reader<'_> {
 pub struct Writer<'w> {
     socket: &'w Socket,
     pub deadline: &'w Deadline,
+    secured: Option<&'w Secured>,
 }
 
 /// A write that failed, and how many of its bytes had gone. Why it failed is never told apart: the peer is gone, or
@@ -296,9 +375,9 @@ pub struct WriteError {
 }
 
 impl Writer<'_> {
-    /// For system calls of the caller's own, between writes.
-    pub fn socket(&self) -> &Socket {
-        self.socket
+    /// For system calls of the caller's own, between writes; None where plaintext must not go past the session.
+    pub fn plain_socket(&self) -> Option<&Socket> {
+        self.secured.is_none().then_some(self.socket)
     }
 
     /// Writes all of the buffer and gives it back, empty. `idle` (ms) is the longest silence of the peer: each part of
@@ -310,6 +389,10 @@ impl Writer<'_> {
         idle: Tick,
         mut buffer: Buffer,
     ) -> (Result<(), WriteError>, Buffer) {
+        if let Some(secured) = self.secured {
+            let writing = secured.write_all(self.socket, self.deadline, net, idle, buffer);
+            return secured.futures.hold(writing).await;
+        }
         let mut written = 0;
         if let Some(length) = self.socket.send_at_once(buffer.filled()) {
             written = length;
@@ -339,8 +422,12 @@ impl Writer<'_> {
         (outcome, buffer)
     }
 
-    /// Half-close: the peer reads an end of stream, and may still write.
-    pub fn shut(&self) {
+    /// Half-close: the peer reads an end of stream, and may still write. `idle` as in [`write_all`](Self::write_all).
+    pub async fn shut(&self, net: &Net, idle: Tick) {
+        if let Some(secured) = self.secured {
+            let shutting = secured.shut(self.socket, self.deadline, net, idle);
+            return secured.futures.hold(shutting).await;
+        }
         super::shut_write(self.socket.descriptor());
     }
 }

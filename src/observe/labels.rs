@@ -18,7 +18,7 @@ pub const PHASES: [Phase; 8] = [
 ];
 
 /// Every `Kind`, at its own discriminant.
-pub const KINDS: [Kind; 21] = [
+pub const KINDS: [Kind; 25] = [
     Kind::Malformed,
     Kind::TargetTooLong,
     Kind::HeadTooLarge,
@@ -40,6 +40,10 @@ pub const KINDS: [Kind; 21] = [
     Kind::TimedOut,
     Kind::Drained,
     Kind::Internal,
+    Kind::CertificateExpired,
+    Kind::CertificateName,
+    Kind::CertificateUntrusted,
+    Kind::TlsFailed,
 ];
 
 #[must_use]
@@ -89,6 +93,10 @@ pub const fn kind(kind: Kind) -> &'static str {
         Kind::TimedOut => "timed_out",
         Kind::Drained => "drained",
         Kind::Internal => "internal",
+        Kind::CertificateExpired => "certificate_expired",
+        Kind::CertificateName => "certificate_name",
+        Kind::CertificateUntrusted => "certificate_untrusted",
+        Kind::TlsFailed => "tls_failed",
     }
 }
 

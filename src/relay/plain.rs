@@ -64,7 +64,7 @@ impl State<'_, '_> {
         loop {
             from.deadline
                 .set_read(net.clock.now() + millis(transfer.source_idle));
-            let taken = splice::take(net, from, left(decoder), full).await;
+            let taken = splice::take(net, from, to, left(decoder), full).await;
             from.deadline.clear_read();
             net.clock.refresh();
             let mut pipe = match taken {
@@ -120,7 +120,7 @@ impl State<'_, '_> {
         room.limit_read(left(decoder));
         from.deadline
             .set_read(net.clock.now() + millis(transfer.source_idle));
-        let (result, room) = from.read_into(room).await;
+        let (result, room) = from.read_into(room, &net.buffers).await;
         from.deadline.clear_read();
         net.clock.refresh();
         let length = match result {

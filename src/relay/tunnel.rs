@@ -60,7 +60,7 @@ async fn one_way(
     let mut splicing = false;
     loop {
         if splicing && may_splice {
-            match splice::take(net, &from, usize::MAX, false).await {
+            match splice::take(net, &from, &to, usize::MAX, false).await {
                 Taken::Pipe(mut pipe) => {
                     net.clock.refresh();
                     let length = pipe.held();
@@ -95,7 +95,7 @@ async fn one_way(
                         if result.is_err() {
                             return Ended::Broken;
                         }
-                        to.shut();
+                        to.shut(net, idle).await;
                         return Ended::Closed;
                     }
                 }

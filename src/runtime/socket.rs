@@ -176,7 +176,8 @@ impl Socket {
         monoio::utils::is_legacy() && matches!(self.receive_now(buffer), Ok(1..))
     }
 
-    fn receive_now<B: ReadBuffer>(&self, buffer: &mut B) -> io::Result<usize> {
+    /// Reads what is there without waiting, by a system call of its own on either driver; `WouldBlock` when nothing is.
+    pub fn receive_now<B: ReadBuffer>(&self, buffer: &mut B) -> io::Result<usize> {
         let (room, length) = buffer.spare();
         loop {
             // SAFETY: `spare` gives `length` bytes of writable memory; DONTWAIT never blocks, on either driver.

@@ -140,7 +140,7 @@ async fn housekeeping(shard: Rc<Shard>) {
         shard.net.clock.refresh();
         let now = shard.net.clock.now();
         shard.net.deadlines.sweep(now);
-        shard.hosts.sweep(now);
+        shard.hosts.sweep(&shard.net, now);
         if let Some(peers) = &shard.peers {
             peers.sweep(now);
         }

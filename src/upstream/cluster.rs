@@ -1,6 +1,7 @@
 //! A cluster: the endpoints that serve one `Service`, as compiled from configuration.
 
 use super::balance;
+use crate::tls;
 use std::time::Duration;
 
 /// Index into `Snapshot::clusters`.
@@ -20,6 +21,8 @@ pub struct Spec {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EndpointSpec {
     pub address: EndpointAddress,
+    /// None: plain HTTP.
+    pub tls: Option<tls::Target>,
     /// 1..=100; shares are weight over the sum of weights.
     pub weight: u32,
 }

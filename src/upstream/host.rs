@@ -3,8 +3,11 @@
 //! Clusters that send to the same address share it: a thousand APIs before one origin would otherwise keep a thousand
 //! pools, each with connections too rarely used to be warm (measured with 1,000 APIs: a third of a request's cost).
 
-use crate::clock::{Tick, millis};
-use crate::net::{self, Watch, Wire};
+use crate::{
+    clock::{Tick, millis},
+    net::{Net, Watch, Wire},
+    tls,
+};
 use std::{
     cell::{Cell, RefCell},
     collections::HashMap,
@@ -27,12 +30,16 @@ pub struct HostKey {
     /// What `Host` says to it: the endpoint as configured, without a default port. Names that meet at one address
     /// stay apart: who is behind a connection may depend on the first request's.
     pub authority: String,
+    /// None: plain HTTP. A connection that was checked less, or against somebody else, is never another's.
+    pub tls: Option<tls::Target>,
     /// How long an idle connection is kept.
     pub idle: Duration,
 }
 
 pub struct Host {
     pub key: HostKey,
+    /// There exactly where `key.tls` is.
+    pub(super) connector: Option<tls::Connector>,
     /// Exchanges of this shard that use it now, whichever cluster sent them; least-request compares these.
     pub in_flight: Cell<u32>,
     pub(super) idle: RefCell<Vec<Idle>>,
@@ -63,6 +70,7 @@ impl Hosts {
         }
         let host = Rc::new(Host {
             key: key.clone(),
+            connector: key.tls.as_ref().map(tls::Target::connector),
             in_flight: Cell::new(0),
             idle: RefCell::default(),
         });
@@ -71,14 +79,14 @@ impl Hosts {
     }
 
     /// Closes what has been idle for too long, and what the origin has closed.
-    pub fn sweep(&self, now: Tick) {
+    pub fn sweep(&self, net: &Net, now: Tick) {
         self.known.borrow_mut().retain(|key, host| {
             let Some(host) = host.upgrade() else {
                 return false;
             };
             let limit = millis(key.idle);
             host.idle.borrow_mut().retain_mut(|idle| {
-                now.saturating_sub(idle.since) < limit && !net::has_fired(&mut idle.watch)
+                now.saturating_sub(idle.since) < limit && idle.wire.is_quiet(net, &mut idle.watch)
             });
             true
         });
@@ -94,24 +102,27 @@ impl Host {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{clock::Clock, runtime::Driver};
 
     #[test]
     fn those_who_agree_share_a_host_and_nobody_keeps_it_alive_in_vain() {
         let key = |port: u16, authority: &str, seconds| HostKey {
             address: HostAddress::Tcp(([127, 0, 0, 1], port).into()),
             authority: authority.to_owned(),
+            tls: None,
             idle: Duration::from_secs(seconds),
         };
+        let net = Net::new(Driver::Epoll, Clock::new());
         let hosts = Hosts::default();
         let first = hosts.get(key(1, "a", 60));
         assert!(Rc::ptr_eq(&first, &hosts.get(key(1, "a", 60))));
         for other in [key(2, "a", 60), key(1, "b", 60), key(1, "a", 61)] {
             assert!(!Rc::ptr_eq(&first, &hosts.get(other)));
         }
-        hosts.sweep(0);
+        hosts.sweep(&net, 0);
         assert_eq!(hosts.known.borrow().len(), 1, "the others have gone");
         drop(first);
-        hosts.sweep(0);
+        hosts.sweep(&net, 0);
         assert!(hosts.known.borrow().is_empty());
     }
 }

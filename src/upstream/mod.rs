@@ -6,6 +6,5 @@ mod connect;
 mod host;
 mod pool;
 
-pub use connect::open;
 pub use host::{Host, HostAddress, HostKey, Hosts};
 pub use pool::{Cluster, InFlight, Lease, TRIES, Tried};

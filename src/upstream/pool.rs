@@ -10,7 +10,7 @@ use super::{
 use crate::{
     clock::Tick,
     fault::{Fault, Kind, Phase},
-    net::{self, Net, Watch, Wire},
+    net::{Net, Watch, Wire},
     runtime::{Driver, RingFlags},
 };
 use std::{
@@ -124,7 +124,8 @@ impl Cluster {
 
     fn rebuild(&self) {
         let mut hosts = self.hosts.borrow_mut();
-        let mut wanted: Vec<(HostAddress, String, u32)> = Vec::new();
+        let mut wanted: Vec<(HostKey, u32)> = Vec::new();
+        let idle = self.spec.timeouts.idle;
         // An endpoint's share does not grow with the number of addresses behind its name.
         let addresses =
             |resolved: &Option<Vec<IpAddr>>| resolved.as_ref().map_or(1, |list| list.len().max(1)) as u32;
@@ -133,37 +134,44 @@ impl Cluster {
             match &endpoint.address {
                 EndpointAddress::Unix { path } => {
                     let weight = endpoint.weight * scale;
-                    wanted.push((HostAddress::Unix(path.clone()), "localhost".to_owned(), weight));
+                    let key = HostKey {
+                        address: HostAddress::Unix(path.clone()),
+                        authority: "localhost".to_owned(),
+                        tls: endpoint.tls.clone(),
+                        idle,
+                    };
+                    wanted.push((key, weight));
                 }
                 EndpointAddress::Tcp { host, port } => {
                     let weight = (endpoint.weight * scale / addresses(resolved)).max(1);
                     for address in resolved.iter().flatten() {
-                        let address = HostAddress::Tcp(SocketAddr::new(*address, *port));
-                        wanted.push((address, authority(host, *port), weight));
+                        let key = HostKey {
+                            address: HostAddress::Tcp(SocketAddr::new(*address, *port)),
+                            authority: authority(host, *port, endpoint.tls.is_some()),
+                            tls: endpoint.tls.clone(),
+                            idle,
+                        };
+                        wanted.push((key, weight));
                     }
                 }
             }
         }
         let list: Vec<Rc<Host>> = wanted
             .iter()
-            .map(|(address, authority, _)| {
-                self.shared.get(HostKey {
-                    address: address.clone(),
-                    authority: authority.clone(),
-                    idle: self.spec.timeouts.idle,
-                })
-            })
+            .map(|(key, _)| self.shared.get(key.clone()))
             .collect();
         // A ring has points per unit of weight: the smallest whole numbers keep it small.
         let divisor = wanted
             .iter()
-            .fold(0, |divisor, (_, _, weight)| {
+            .fold(0, |divisor, (_, weight)| {
                 greatest_common_divisor(divisor, *weight)
             })
             .max(1);
         let weights: Vec<(u64, u32)> = wanted
             .iter()
-            .map(|(address, _, weight)| (balance::hash(format!("{address:?}").as_bytes()), weight / divisor))
+            .map(|(HostKey { address, .. }, weight)| {
+                (balance::hash(format!("{address:?}").as_bytes()), weight / divisor)
+            })
             .collect();
         hosts.balancer = Balancer::new(self.spec.balance.clone(), &weights);
         hosts.list = list;
@@ -264,7 +272,10 @@ impl InFlight {
         let oldest = net.clock.now().saturating_sub(LIFETIME_MS);
         while let Some(mut idle) = self.0.take_idle() {
             let old = idle.born < oldest && oldest > 0;
-            if old || net::has_fired(&mut idle.watch) || ((idle.doubtful || once) && idle.wire.has_news()) {
+            if old
+                || !idle.wire.is_quiet(net, &mut idle.watch)
+                || ((idle.doubtful || once) && idle.wire.has_news())
+            {
                 continue;
             }
             return Ok(Lease {
@@ -283,7 +294,7 @@ impl InFlight {
     /// # Errors
     /// Connect faults, to be tried again elsewhere: `tried` then has the host.
     pub async fn connect(self, net: &Net, timeout: Duration, tried: &mut Tried) -> Result<Lease, Fault> {
-        match connect::open(net, &self.0.key.address, timeout).await {
+        match connect::open(net, &self.0, timeout).await {
             Ok(wire) => Ok(Lease {
                 wire,
                 watch: None,
@@ -313,13 +324,13 @@ fn greatest_common_divisor(a: u32, b: u32) -> u32 {
     }
 }
 
-fn authority(host: &str, port: u16) -> String {
+fn authority(host: &str, port: u16, secure: bool) -> String {
     let host = if host.contains(':') {
         format!("[{host}]")
     } else {
         host.to_owned()
     };
-    if port == 80 {
+    if port == if secure { 443 } else { 80 } {
         host
     } else {
         format!("{host}:{port}")

@@ -121,7 +121,7 @@ fn what_is_not_there_yet_is_refused_by_name() {
         );
     }
     refused(
-        &good.replace("http://127.0.0.1:9000", "https://127.0.0.1:9000"),
+        &good.replace("http://127.0.0.1:8081", "https://127.0.0.1:8081"),
         &["https"],
     );
     refused(

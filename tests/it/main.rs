@@ -32,4 +32,5 @@ mod shards;
 mod streaming;
 mod strictness;
 mod timeouts;
+mod tls_upstream;
 mod tunnel;

@@ -11,6 +11,7 @@ pub mod message;
 pub mod origin;
 pub mod os;
 pub mod ports;
+pub mod tls;
 pub mod tools;
 pub mod trouble;
 pub mod wire;

@@ -6,8 +6,10 @@
 use super::{
     DEADLINE, Gate,
     message::{Framing, Request, ok},
+    tls,
     wire::{Broken, Wire},
 };
+use rustls::HandshakeKind;
 use socket2::{Domain, SockAddr, Socket, Type};
 use std::{
     net::{Ipv4Addr, SocketAddr},
@@ -38,6 +40,8 @@ struct Seen {
 struct State {
     connections: usize,
     requests: Vec<Request>,
+    /// TLS: how each began; None where it came to nothing.
+    handshakes: Vec<Option<HandshakeKind>>,
     faults: Vec<String>,
 }
 
@@ -56,6 +60,25 @@ impl Origin {
             .bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into())
             .expect("a port from the kernel");
         Self::serve(socket, script)
+    }
+
+    /// Its URL is `https://127.0.0.1:…`; the script runs after each handshake that came to its end.
+    pub fn start_tls(server: &tls::Server, script: impl Fn(&mut Peer) + Send + Sync + 'static) -> Self {
+        let config = Arc::new(server.config.clone());
+        let mut origin = Self::start(move |peer| {
+            let handshake = peer.wire.secure(config.clone()).ok();
+            peer.seen.change(|state| state.handshakes.push(handshake));
+            if handshake.is_some() {
+                script(peer);
+            }
+        });
+        origin.url = origin.url.replace("http://", "https://");
+        origin
+    }
+
+    /// How each TLS handshake began; None: it failed.
+    pub fn handshakes(&self) -> Vec<Option<HandshakeKind>> {
+        self.seen.state.lock().unwrap().handshakes.clone()
     }
 
     pub fn start_unix(path: &Path, script: impl Fn(&mut Peer) + Send + Sync + 'static) -> Self {

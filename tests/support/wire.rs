@@ -4,10 +4,12 @@ use super::{
     DEADLINE,
     message::{Fields, Framing, Head, field},
 };
+use rustls::{HandshakeKind, ServerConfig, ServerConnection};
 use socket2::Socket;
 use std::{
     io::{ErrorKind, Read, Write},
     net::Shutdown,
+    sync::Arc,
     time::Duration,
 };
 
@@ -25,6 +27,7 @@ pub enum Broken {
 pub struct Wire {
     socket: Socket,
     buffer: Vec<u8>,
+    tls: Option<Box<ServerConnection>>,
 }
 
 impl Wire {
@@ -34,6 +37,58 @@ impl Wire {
         Self {
             socket,
             buffer: Vec::new(),
+            tls: None,
+        }
+    }
+
+    /// The server's side of a handshake; from then on everything is encrypted.
+    pub fn secure(&mut self, config: Arc<ServerConfig>) -> std::io::Result<HandshakeKind> {
+        let mut tls = Box::new(ServerConnection::new(config).expect("a configuration"));
+        tls.set_buffer_limit(None);
+        while tls.is_handshaking() {
+            tls.complete_io(&mut self.socket)?;
+        }
+        while tls.wants_write() {
+            tls.write_tls(&mut self.socket)?;
+        }
+        let kind = tls.handshake_kind().expect("it is over");
+        self.tls = Some(tls);
+        Ok(kind)
+    }
+
+    /// The name the client asked for.
+    pub fn server_name(&self) -> Option<String> {
+        self.tls.as_ref()?.server_name().map(str::to_owned)
+    }
+
+    /// Says the end of this side as TLS does, and nothing to the socket.
+    pub fn close_notify(&mut self) {
+        let Some(tls) = &mut self.tls else { return };
+        tls.send_close_notify();
+        while tls.wants_write() && tls.write_tls(&mut self.socket).is_ok() {}
+    }
+
+    /// New keys for this side, and a request for such of the other.
+    pub fn update_keys(&mut self) {
+        let Some(tls) = &mut self.tls else { return };
+        tls.refresh_traffic_keys().expect("TLS 1.3");
+        while tls.wants_write() && tls.write_tls(&mut self.socket).is_ok() {}
+    }
+
+    /// Waits for the other side's end; whether it said it as TLS does.
+    pub fn ends_in_order(&mut self) -> bool {
+        loop {
+            let Some(tls) = &mut self.tls else { return false };
+            let mut chunk = [0; 4096];
+            match tls.reader().read(&mut chunk) {
+                Ok(0) => return true,
+                Ok(_) => continue,
+                Err(error) if error.kind() != ErrorKind::WouldBlock => return false,
+                Err(_) => {}
+            }
+            if tls.read_tls(&mut self.socket).is_err() || tls.process_new_packets().is_err() {
+                return false;
+            }
         }
     }
 
@@ -42,10 +97,20 @@ impl Wire {
     }
 
     pub fn try_send(&mut self, bytes: &[u8]) -> std::io::Result<()> {
-        self.socket.write_all(bytes)
+        let Some(tls) = &mut self.tls else {
+            return self.socket.write_all(bytes);
+        };
+        for piece in bytes.chunks(256 * 1024) {
+            tls.writer().write_all(piece)?;
+            while tls.wants_write() {
+                tls.write_tls(&mut self.socket)?;
+            }
+        }
+        Ok(())
     }
 
-    pub fn half_close(&self) {
+    pub fn half_close(&mut self) {
+        self.close_notify();
         let _ = self.socket.shutdown(Shutdown::Write);
     }
 
@@ -58,7 +123,7 @@ impl Wire {
     pub fn fill(&mut self) -> Result<usize, Broken> {
         let mut chunk = [0; 64 * 1024];
         loop {
-            return match self.socket.read(&mut chunk) {
+            return match self.read(&mut chunk) {
                 Ok(n) => {
                     self.buffer.extend_from_slice(&chunk[..n]);
                     Ok(n)
@@ -70,6 +135,25 @@ impl Wire {
                 // A reset ends the stream like a close; what came before it was kept.
                 Err(_) => Ok(0),
             };
+        }
+    }
+
+    fn read(&mut self, chunk: &mut [u8]) -> std::io::Result<usize> {
+        let Some(tls) = &mut self.tls else {
+            return self.socket.read(chunk);
+        };
+        loop {
+            match tls.reader().read(chunk) {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                result => return result,
+            }
+            tls.read_tls(&mut self.socket)?;
+            tls.process_new_packets()
+                .map_err(|error| std::io::Error::new(ErrorKind::InvalidData, error))?;
+            // Answers to the other side's requests, such as for new keys.
+            while tls.wants_write() {
+                tls.write_tls(&mut self.socket)?;
+            }
         }
     }
 

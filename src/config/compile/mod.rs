@@ -7,6 +7,7 @@ mod policies;
 mod routes;
 mod settings;
 mod snapshot;
+mod tls;
 
 pub(super) use notes::notes;
 pub(super) use snapshot::build;
@@ -37,6 +38,7 @@ pub(super) fn compile(
         .collect();
     let written = services.len();
     let inline = routes::inline(&resources.apis, &mut services, problems);
+    tls::secure(&mut services, problems);
     // Without the inline ones: their names are made up, and nobody's to refer to.
     let service_index = Index::new("Service", services[..written].iter().map(|service| &service.id));
     let api_index = Index::new("ApiInstance", resources.apis.iter().map(|api| &api.id));
@@ -108,5 +110,6 @@ fn standalone(object: Object<CheckedService>) -> Service {
         id: object.id,
         origin: object.origin,
         upstream: object.spec.map(|spec| spec.0),
+        targets: Vec::new(),
     }
 }

@@ -60,6 +60,7 @@ pub(super) fn inline(
                 id,
                 origin: key.origin.clone(),
                 upstream: Some(service.upstream.clone()),
+                targets: Vec::new(),
             });
         }
         all.push(routes);

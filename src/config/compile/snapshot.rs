@@ -97,9 +97,10 @@ fn route_api(api: Api, cluster_ids: &[usize]) -> route::Api<snapshot::Api, Forwa
 }
 
 fn cluster_spec(service: &Service, upstream: &Upstream, settings: &Settings) -> cluster::Spec {
-    let endpoints = (upstream.endpoints.iter())
-        .map(|(address, weight)| cluster::EndpointSpec {
-            address: address.0.clone(),
+    let endpoints = (upstream.endpoints.iter().zip(&service.targets))
+        .map(|((address, weight), target)| cluster::EndpointSpec {
+            address: address.endpoint.clone(),
+            tls: target.clone(),
             weight: *weight,
         })
         .collect();

@@ -60,9 +60,12 @@ impl Decode for ListenAddress {
     }
 }
 
-/// `http://host[:port]` or `unix:/path`.
+/// `http://host[:port]`, `https://host[:port]` or `unix:/path`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct UpstreamAddress(pub(crate) EndpointAddress);
+pub(crate) struct UpstreamAddress {
+    pub(crate) endpoint: EndpointAddress,
+    pub(crate) secure: bool,
+}
 
 impl UpstreamAddress {
     fn parse(text: &str) -> Result<Self, String> {
@@ -72,16 +75,21 @@ impl UpstreamAddress {
                     "must be unix: and an absolute path of at most {MAX_UNIX_PATH} bytes"
                 ));
             }
-            return Ok(Self(EndpointAddress::Unix { path: path.into() }));
+            return Ok(Self {
+                endpoint: EndpointAddress::Unix { path: path.into() },
+                secure: false,
+            });
         }
-        let rest = match text.split_once("://") {
-            Some(("http", rest)) => rest,
-            Some((scheme @ ("https" | "h2"), _)) => {
-                return Err(format!(
-                    "Ringway knows `{scheme}://` services but does not have them yet; use http://"
-                ));
+        let (rest, secure) = match text.split_once("://") {
+            Some(("http", rest)) => (rest, false),
+            Some(("https", rest)) => (rest, true),
+            Some(("h2", _)) => {
+                return Err(
+                    "Ringway knows `h2://` services but does not have them yet; use http:// or https://"
+                        .to_owned(),
+                );
             }
-            _ => return Err("must be http://host:port or unix:/path".to_owned()),
+            _ => return Err("must be http://host:port, https://host:port or unix:/path".to_owned()),
         };
         // A lone slash is how many write the root.
         let authority = rest.strip_suffix('/').unwrap_or(rest);
@@ -100,18 +108,30 @@ impl UpstreamAddress {
         }
         // Brackets are the address's spelling in a URI, not part of it.
         let host = literal.map_or_else(|| host.to_ascii_lowercase(), |address| address.to_string());
-        Ok(Self(EndpointAddress::Tcp {
-            host,
-            port: port.unwrap_or(80),
-        }))
+        let port = port.unwrap_or(if secure { 443 } else { 80 });
+        Ok(Self {
+            endpoint: EndpointAddress::Tcp { host, port },
+            secure,
+        })
+    }
+
+    /// The host that has to show a certificate.
+    pub(crate) fn secure_host(&self) -> Option<&str> {
+        match &self.endpoint {
+            EndpointAddress::Tcp { host, .. } if self.secure => Some(host),
+            _ => None,
+        }
     }
 
     /// As it would be written.
-    pub(crate) fn text(address: &EndpointAddress) -> String {
-        match address {
+    pub(crate) fn text(&self) -> String {
+        let scheme = if self.secure { "https" } else { "http" };
+        match &self.endpoint {
             EndpointAddress::Unix { path } => format!("unix:{}", path.display()),
-            EndpointAddress::Tcp { host, port } if host.contains(':') => format!("http://[{host}]:{port}"),
-            EndpointAddress::Tcp { host, port } => format!("http://{host}:{port}"),
+            EndpointAddress::Tcp { host, port } if host.contains(':') => {
+                format!("{scheme}://[{host}]:{port}")
+            }
+            EndpointAddress::Tcp { host, port } => format!("{scheme}://{host}:{port}"),
         }
     }
 }
@@ -122,7 +142,7 @@ impl Decode for UpstreamAddress {
     }
 
     fn schema(_: &mut Definitions) -> serde_json::Value {
-        json!({ "type": "string", "pattern": "^(http://[^/?#]+/?|unix:/.+)$" })
+        json!({ "type": "string", "pattern": "^(https?://[^/?#]+/?|unix:/.+)$" })
     }
 }
 

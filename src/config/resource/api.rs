@@ -27,7 +27,8 @@ object! {
 object! {
     /// An upstream of one API, and the routes that lead to it.
     pub(crate) struct InlineServiceSpec {
-        /// `http://host:port` (port 80 where left out) or `unix:/path`. Either this or `endpoints`.
+        /// `http://host:port` (port 80 where left out), `https://host:port` (443) or `unix:/path`. Either this or
+        /// `endpoints`.
         optional "address" address: Located<UpstreamAddress>,
         /// Several addresses that serve the same. Either these or `address`.
         optional "endpoints" endpoints: Located<Vec<EndpointSpec>>,

@@ -8,7 +8,6 @@ mod name;
 mod rule;
 mod service;
 
-pub(crate) use address::UpstreamAddress;
 pub(crate) use api::{ApiSpec, InlinePolicy, InlineService};
 pub(crate) use binding::{
     BindingSpec, DestinationRef, InlineRouteConfig, RouteConfig, Selector, TargetKind, WeightedConfig,

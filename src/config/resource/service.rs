@@ -11,7 +11,8 @@ use serde_json::json;
 object! {
     /// An upstream: one address, or several endpoints.
     pub(crate) struct ServiceSpec {
-        /// `http://host:port` (port 80 where left out) or `unix:/path`. Either this or `endpoints`.
+        /// `http://host:port` (port 80 where left out), `https://host:port` (443) or `unix:/path`. Either this or
+        /// `endpoints`.
         optional "address" address: Located<UpstreamAddress>,
         /// Several addresses that serve the same. Either these or `address`.
         optional "endpoints" endpoints: Located<Vec<EndpointSpec>>,
@@ -25,7 +26,7 @@ object! {
 object! {
     /// One of a service's addresses.
     pub(crate) struct EndpointSpec {
-        /// `http://host:port` (port 80 where left out) or `unix:/path`.
+        /// `http://host:port` (port 80 where left out), `https://host:port` (443) or `unix:/path`.
         required "address" address: Located<UpstreamAddress>,
         /// Its share of the requests: weight over the sum of weights. Default 1.
         optional "weight" weight: Located<Bounded<1, 100>>,
