@@ -36,7 +36,10 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("http1", &[]),
     ("route", &[]),
     // Sees heads as lines, never their framing; each policy decodes its own Spec.
-    ("policy", &["expr", "http1", "route", "fault", "located", "object", "prefetch"]),
+    (
+        "policy",
+        &["expr", "http1", "route", "fault", "located", "object", "prefetch"],
+    ),
     ("expr", &[]),
     (
         "upstream",
@@ -126,7 +129,14 @@ const FENCED: &[(&str, &[&str], &str)] = &[
 ];
 
 /// Fed bytes and time by their callers, so that tests can replay them.
-const PURE: &[&str] = &["http1", "route", "expr", "reply", "policy/rate_limit", "upstream/balance"];
+const PURE: &[&str] = &[
+    "http1",
+    "route",
+    "expr",
+    "reply",
+    "policy/rate_limit",
+    "upstream/balance",
+];
 const IMPURE: &[&str] = &[
     "std::net::Tcp",
     "std::net::Udp",

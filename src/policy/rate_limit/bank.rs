@@ -275,7 +275,7 @@ impl Bank {
     }
 
     fn group_of(&self, key: Fingerprint) -> usize {
-        (u128::from(key.high) * self.groups.len() as u128 >> 64) as usize
+        ((u128::from(key.high) * self.groups.len() as u128) >> 64) as usize
     }
 
     fn find(&self, group: usize, header: u64, key: Fingerprint) -> Found {
@@ -479,9 +479,9 @@ impl Group {
 /// Which of eight bytes are `tag`, a bit each.
 pub(super) fn equal_bytes(bytes: u64, tag: u8) -> u8 {
     const LOW: u64 = 0x7f7f_7f7f_7f7f_7f7f;
-    let zero_where_equal = bytes ^ u64::from(tag) * 0x0101_0101_0101_0101;
+    let zero_where_equal = bytes ^ (u64::from(tag) * 0x0101_0101_0101_0101);
     // The high bit of each byte that is zero; no carry leaves a byte.
-    let equal = !((zero_where_equal & LOW) + LOW | zero_where_equal | LOW);
+    let equal = !(((zero_where_equal & LOW) + LOW) | zero_where_equal | LOW);
     // Gathers the eight high bits in the top byte.
     ((equal >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56) as u8
 }
