@@ -7,6 +7,7 @@
     dead_code,
     unused_imports,
     unreachable_pub,
+    clippy::modulo_one,
     reason = "the files are parts of a library"
 )]
 
