@@ -49,7 +49,7 @@ fn documents(model: &Model) -> Vec<Value> {
                 "PolicyBinding",
                 &policy.id,
                 &[],
-                policy_spec(api, policy),
+                policy_spec("ApiInstance", &api.id, policy),
             ));
         }
         for route in &api.routes {
@@ -58,6 +58,16 @@ fn documents(model: &Model) -> Vec<Value> {
                 &route.id,
                 &[],
                 binding_spec(api, route, model),
+            ));
+        }
+    }
+    for service in &model.services {
+        for policy in &service.policies {
+            documents.push(document(
+                "PolicyBinding",
+                &policy.id,
+                &[],
+                policy_spec("Service", &service.id, policy),
             ));
         }
     }
@@ -106,9 +116,9 @@ fn service_spec(service: &Service, settings: &Settings) -> Value {
 }
 
 /// One that selects several APIs is written out for each.
-fn policy_spec(api: &Api, policy: &Policy) -> Value {
+fn policy_spec(kind: &str, target: &Id, policy: &Policy) -> Value {
     let mut spec = json!({
-        "targetRef": { "kind": "ApiInstance", "name": api.id.name, "namespace": api.id.namespace },
+        "targetRef": { "kind": kind, "name": target.name, "namespace": target.namespace },
         "policyRef": { "name": policy.name },
     });
     if let Some(config) = &policy.config {

@@ -16,6 +16,8 @@ use std::{net::SocketAddr, sync::Arc};
 pub(super) struct Model {
     pub(super) apis: Vec<Api>,
     pub(super) services: Vec<Service>,
+    /// Where policies' own calls go, in the order in which their clusters are numbered.
+    pub(super) calls: Vec<Service>,
     pub(super) settings: Settings,
 }
 
@@ -42,6 +44,12 @@ pub(super) struct Policy {
     pub(super) rules: Arc<[route::Rule]>,
     pub(super) compiled: policy::Policy,
     pub(super) config: Option<Node>,
+}
+
+impl std::fmt::Debug for Policy {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Policy({} {})", self.name, self.id)
+    }
 }
 
 impl std::fmt::Debug for Api {
@@ -85,6 +93,8 @@ pub(super) struct Service {
     pub(super) upstream: Option<Upstream>,
     /// One an endpoint of `upstream`; None: plain.
     pub(super) targets: Vec<Option<tls::Target>>,
+    /// In the order in which what leaves for it meets them.
+    pub(super) policies: Vec<Policy>,
 }
 
 /// Effective values: documents, then the environment, then defaults.

@@ -61,6 +61,7 @@ pub(super) fn inline(
                 origin: key.origin.clone(),
                 upstream: Some(service.upstream.clone()),
                 targets: Vec::new(),
+                policies: Vec::new(),
             });
         }
         all.push(routes);
@@ -132,7 +133,7 @@ pub(super) fn bound(
             problems.report_at(&spec.policy.name.origin, &label, "spec.policyRef.name", message)
         })
         .ok();
-    let target = target(binding, spec, api_index, service_index, complete, problems);
+    let target = target(binding, spec, api_index, service_index, complete, problems).and_then(Target::api);
     let written = spec.rules.clone().unwrap_or_default();
     let rules = compiled(&written);
     let Some(policy) = policy else {
@@ -165,7 +166,23 @@ pub(super) fn bound(
     (target, Some(route))
 }
 
-/// Index of the API; a Service or a selection is only checked.
+/// What a binding is bound to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Target {
+    Api(usize),
+    Service(usize),
+}
+
+impl Target {
+    pub(super) fn api(self) -> Option<usize> {
+        match self {
+            Self::Api(index) => Some(index),
+            Self::Service(_) => None,
+        }
+    }
+}
+
+/// None for a selection, and for what there is not.
 pub(super) fn target(
     binding: &Object<BindingSpec>,
     spec: &BindingSpec,
@@ -173,7 +190,7 @@ pub(super) fn target(
     service_index: &Index<'_>,
     complete: bool,
     problems: &mut Problems,
-) -> Option<usize> {
+) -> Option<Target> {
     let target = &spec.target;
     let label = binding.label();
     let kind = target.kind.unwrap_or(TargetKind::ApiInstance);
@@ -209,7 +226,11 @@ pub(super) fn target(
     if found.is_none() && complete {
         problems.report_at(&name.origin, &label, "spec.targetRef.name", index.missing(&id));
     }
-    found.filter(|_| kind == TargetKind::ApiInstance)
+    found.map(if kind == TargetKind::Service {
+        Target::Service
+    } else {
+        Target::Api
+    })
 }
 
 /// The two styles of an API's routes don't mix: which of them would be tried first is nobody's guess.

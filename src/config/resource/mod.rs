@@ -8,6 +8,7 @@ mod name;
 mod rule;
 mod service;
 
+pub(crate) use address::UpstreamAddress;
 pub(crate) use api::{ApiSpec, InlinePolicy, InlineService};
 pub(crate) use binding::{
     BindingSpec, DestinationRef, InlineRouteConfig, RouteConfig, Selector, TargetKind, WeightedConfig,
@@ -17,7 +18,7 @@ pub(crate) use configuration::{
 };
 pub(crate) use name::{DestinationPath, NAME_RULE, Name};
 pub(crate) use rule::Rule;
-pub(crate) use service::{BalancePolicy, CheckedService, Upstream};
+pub(crate) use service::{BalancePolicy, CheckedService, LoadBalancing, Upstream};
 
 use super::{environment::Environment, substitute::substitute_policies, yaml};
 use crate::located::{Decode, Entries, Located, Node, Origin, Problems};
