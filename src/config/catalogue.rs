@@ -65,7 +65,6 @@ const LATER: &[&str] = &[
     "rate-limiting-flex",
     "rate-limiting-sla-based-flex",
     "spike-control-flex",
-    "http-caching-flex",
     // who may
     "ldap-authentication-flex",
     "client-id-enforcement-flex",

@@ -52,6 +52,7 @@ pub enum State {
     Ran,
     /// What is allowed to the request's origin, if anything is.
     Cors(Option<super::cors::Allowed>),
+    Caching(super::http_caching::Caching),
 }
 
 /// How it goes on after a policy.

@@ -13,6 +13,7 @@ mod credential_injection;
 mod exchange;
 mod filter;
 mod header_removal;
+mod http_caching;
 mod local;
 pub mod rate_limit;
 mod site;
@@ -38,6 +39,7 @@ pub enum Policy {
     Cors(cors::Cors),
     HeaderRemoval(header_removal::HeaderRemoval),
     CredentialInjectionBasic(credential_injection::basic::CredentialInjectionBasic),
+    HttpCaching(http_caching::HttpCaching),
 }
 
 /// A policy by name, before it has a configuration.
@@ -48,6 +50,7 @@ pub enum Kind {
     Cors,
     HeaderRemoval,
     CredentialInjectionBasic,
+    HttpCaching,
 }
 
 /// What a policy is bound to.
@@ -61,19 +64,22 @@ pub enum Direction {
 
 impl Kind {
     /// Every policy of a chain, by the name it is bound with.
-    pub const ALL: [(&'static str, Self); 5] = [
+    pub const ALL: [(&'static str, Self); 6] = [
         ("access-block", Self::AccessBlock),
         ("http-basic-authentication-flex", Self::BasicAuthentication),
         ("cors-flex", Self::Cors),
         ("header-removal-flex", Self::HeaderRemoval),
         ("credential-injection-basic-auth", Self::CredentialInjectionBasic),
+        ("http-caching-flex", Self::HttpCaching),
     ];
 
     pub fn direction(self) -> Direction {
         match self {
-            Self::AccessBlock | Self::BasicAuthentication | Self::Cors | Self::HeaderRemoval => {
-                Direction::Inbound
-            }
+            Self::AccessBlock
+            | Self::BasicAuthentication
+            | Self::Cors
+            | Self::HeaderRemoval
+            | Self::HttpCaching => Direction::Inbound,
             Self::CredentialInjectionBasic => Direction::Outbound,
         }
     }
@@ -92,6 +98,7 @@ impl Kind {
             }
             Self::Cors => Some(cors::CorsSpec::schema(definitions)),
             Self::HeaderRemoval => Some(header_removal::HeaderRemovalSpec::schema(definitions)),
+            Self::HttpCaching => Some(http_caching::HttpCachingSpec::schema(definitions)),
             Self::CredentialInjectionBasic => Some(
                 credential_injection::basic::CredentialInjectionBasicSpec::schema(definitions),
             ),
@@ -100,7 +107,7 @@ impl Kind {
 
     /// Whether a binding must have a configuration.
     pub fn needs_config(self) -> bool {
-        !matches!(self, Self::AccessBlock | Self::Cors)
+        !matches!(self, Self::AccessBlock | Self::Cors | Self::HttpCaching)
     }
 
     /// `origin` is where the policy is named, for what is missing. None when it could not be compiled; then at least
@@ -109,7 +116,7 @@ impl Kind {
         self,
         config: Option<&Node>,
         origin: &Origin,
-        _site: &mut Site<'_>,
+        site: &mut Site<'_>,
         problems: &mut Problems,
     ) -> Option<Policy> {
         let before = problems.len();
@@ -129,6 +136,13 @@ impl Kind {
             Self::HeaderRemoval => {
                 header_removal::HeaderRemoval::compile(&decoded(config, origin, problems)?, origin, problems)
                     .map(Policy::HeaderRemoval)
+            }
+            Self::HttpCaching => {
+                let spec = match config {
+                    Some(config) => Decode::decode(config, problems)?,
+                    None => http_caching::HttpCachingSpec::default(),
+                };
+                http_caching::HttpCaching::compile(&spec, site, problems).map(Policy::HttpCaching)
             }
             Self::CredentialInjectionBasic => credential_injection::basic::CredentialInjectionBasic::compile(
                 &decoded(config, origin, problems)?,
@@ -154,8 +168,9 @@ impl Policy {
     }
 
     /// What one shard keeps for it.
-    fn local(&self, _parts: &ShardParts<'_>) -> Local {
+    fn local(&self, parts: &ShardParts<'_>) -> Local {
         match self {
+            Self::HttpCaching(policy) => policy.local(parts),
             Self::AccessBlock
             | Self::BasicAuthentication(_)
             | Self::Cors(_)
@@ -164,8 +179,9 @@ impl Policy {
         }
     }
 
-    fn on_request(&self, request: &mut Request<'_>, _local: &Local, state: &mut State) -> Step {
+    fn on_request(&self, request: &mut Request<'_>, local: &Local, state: &mut State) -> Step {
         match self {
+            Self::HttpCaching(policy) => policy.on_request(request, local, state),
             Self::AccessBlock => access_block::on_request(),
             Self::BasicAuthentication(policy) => policy.on_request(request),
             Self::Cors(policy) => policy.on_request(request, state),
@@ -175,14 +191,9 @@ impl Policy {
     }
 
     /// After [`Wait::Call`] and [`Wait::Sleep`].
-    fn on_resume(
-        &self,
-        _event: Event,
-        _request: &mut Request<'_>,
-        _local: &Local,
-        _state: &mut State,
-    ) -> Step {
+    fn on_resume(&self, event: Event, request: &mut Request<'_>, local: &Local, state: &mut State) -> Step {
         match self {
+            Self::HttpCaching(policy) => policy.on_resume(event, request, local, state),
             Self::AccessBlock
             | Self::BasicAuthentication(_)
             | Self::Cors(_)
@@ -198,8 +209,9 @@ impl Policy {
         }
     }
 
-    fn on_response(&self, response: &mut Response<'_>, _local: &Local, state: &mut State) {
+    fn on_response(&self, response: &mut Response<'_>, local: &Local, state: &mut State) {
         match self {
+            Self::HttpCaching(policy) => policy.on_response(response, local, state),
             Self::AccessBlock | Self::BasicAuthentication(_) | Self::CredentialInjectionBasic(_) => {}
             Self::Cors(policy) => policy.on_response(response, state),
             Self::HeaderRemoval(policy) => policy.on_response(response),
@@ -210,7 +222,7 @@ impl Policy {
     fn sees_responses(&self) -> bool {
         match self {
             Self::AccessBlock | Self::BasicAuthentication(_) | Self::CredentialInjectionBasic(_) => false,
-            Self::Cors(_) => true,
+            Self::Cors(_) | Self::HttpCaching(_) => true,
             Self::HeaderRemoval(policy) => policy.sees_responses(),
         }
     }
