@@ -39,7 +39,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     (
         "policy",
         &[
-            "expr", "http1", "route", "clock", "fault", "outcall", "located", "object", "prefetch",
+            "expr", "http1", "route", "clock", "fault", "outcall", "located", "choice", "object", "prefetch",
         ],
     ),
     ("expr", &[]),
@@ -79,7 +79,8 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     (
         "control",
         &[
-            "observe", "shard", "upstream", "net", "runtime", "http1", "clock", "fault", "config",
+            "observe", "policy", "shard", "upstream", "net", "runtime", "tls", "http1", "clock", "fault",
+            "config",
         ],
     ),
     (
@@ -136,6 +137,10 @@ const PURE: &[&str] = &[
     "route",
     "expr",
     "reply",
+    "policy/external_authorization",
+    "policy/introspection",
+    "policy/ip_list",
+    "policy/jwt",
     "policy/rate_limit",
     "upstream/balance",
 ];
