@@ -221,8 +221,13 @@ fn bare(text: &str, style: Style) -> Option<Value> {
 }
 
 fn is_secret(key: &str) -> bool {
+    // What is said about a secret is none.
+    let about = ["Expression", "Length", "Origin", "Selector", "TTL"];
+    if about.iter().any(|end| key.ends_with(end)) {
+        return false;
+    }
     let key = key.to_lowercase();
-    ["password", "secret", "key", "token"]
+    ["password", "secret", "key", "token", "authorizationvalue"]
         .iter()
         .any(|word| key.contains(word))
 }

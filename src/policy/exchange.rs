@@ -52,6 +52,10 @@ pub enum State {
     Ran,
     /// What is allowed to the request's origin, if anything is.
     Cors(Option<super::cors::Allowed>),
+    /// What a service's yes tells the client: names and values of lines.
+    ExternalAuthorization(Vec<(String, Vec<u8>)>),
+    /// The SHA-256 of the token that is asked about.
+    Introspection(Box<[u8; 32]>),
     Caching(super::http_caching::Caching),
 }
 

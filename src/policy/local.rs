@@ -9,6 +9,8 @@ pub enum Local {
     /// Most policies are the same for all requests.
     #[default]
     None,
+    Introspection(super::introspection::IntrospectionLocal),
+    Jwt(super::jwt::JwtLocal),
     /// What is stored; an answer on its way into it outlives the hook.
     Cache(Rc<RefCell<super::http_caching::Store>>),
 }

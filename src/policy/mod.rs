@@ -6,13 +6,20 @@
 mod access_block;
 mod authentication;
 mod basic_authentication;
+mod bearer;
 mod chain;
 mod context;
 mod cors;
 mod credential_injection;
 mod exchange;
+mod external_authorization;
 mod filter;
 mod header_removal;
+mod headers;
+mod introspection;
+mod ip_list;
+mod json_tree;
+pub mod jwt;
 mod http_caching;
 mod local;
 pub mod rate_limit;
@@ -30,6 +37,7 @@ pub use site::{Destination, Site, Upstreams, template};
 pub use view::ExchangeView;
 
 use crate::located::{Decode, Node, Origin, Problems, schema::Definitions};
+use std::sync::Arc;
 
 /// A policy, compiled. Immutable and shared by all shards.
 #[derive(Debug)]
@@ -39,6 +47,10 @@ pub enum Policy {
     Cors(cors::Cors),
     HeaderRemoval(header_removal::HeaderRemoval),
     CredentialInjectionBasic(credential_injection::basic::CredentialInjectionBasic),
+    ExternalAuthorization(external_authorization::ExternalAuthorization),
+    IpList(ip_list::IpList),
+    JwtValidation(jwt::JwtValidation),
+    TokenIntrospection(introspection::TokenIntrospection),
     HttpCaching(http_caching::HttpCaching),
 }
 
@@ -50,6 +62,11 @@ pub enum Kind {
     Cors,
     HeaderRemoval,
     CredentialInjectionBasic,
+    ExternalAuthorization,
+    IpAllowlist,
+    IpBlocklist,
+    JwtValidation,
+    TokenIntrospection,
     HttpCaching,
 }
 
@@ -64,12 +81,17 @@ pub enum Direction {
 
 impl Kind {
     /// Every policy of a chain, by the name it is bound with.
-    pub const ALL: [(&'static str, Self); 6] = [
+    pub const ALL: [(&'static str, Self); 11] = [
         ("access-block", Self::AccessBlock),
         ("http-basic-authentication-flex", Self::BasicAuthentication),
         ("cors-flex", Self::Cors),
         ("header-removal-flex", Self::HeaderRemoval),
         ("credential-injection-basic-auth", Self::CredentialInjectionBasic),
+        ("native-ext-authz-flex", Self::ExternalAuthorization),
+        ("ip-allowlist-flex", Self::IpAllowlist),
+        ("ip-blocklist-flex", Self::IpBlocklist),
+        ("jwt-validation-flex", Self::JwtValidation),
+        ("oauth2-token-introspection-flex", Self::TokenIntrospection),
         ("http-caching-flex", Self::HttpCaching),
     ];
 
@@ -78,8 +100,13 @@ impl Kind {
             Self::AccessBlock
             | Self::BasicAuthentication
             | Self::Cors
+            | Self::ExternalAuthorization
             | Self::HeaderRemoval
-            | Self::HttpCaching => Direction::Inbound,
+            | Self::HttpCaching
+            | Self::IpAllowlist
+            | Self::IpBlocklist
+            | Self::JwtValidation
+            | Self::TokenIntrospection => Direction::Inbound,
             Self::CredentialInjectionBasic => Direction::Outbound,
         }
     }
@@ -102,6 +129,12 @@ impl Kind {
             Self::CredentialInjectionBasic => Some(
                 credential_injection::basic::CredentialInjectionBasicSpec::schema(definitions),
             ),
+            Self::ExternalAuthorization => Some(external_authorization::ExternalAuthorizationSpec::schema(
+                definitions,
+            )),
+            Self::IpAllowlist | Self::IpBlocklist => Some(ip_list::IpListSpec::schema(definitions)),
+            Self::JwtValidation => Some(jwt::JwtValidationSpec::schema(definitions)),
+            Self::TokenIntrospection => Some(introspection::TokenIntrospectionSpec::schema(definitions)),
         }
     }
 
@@ -149,6 +182,28 @@ impl Kind {
                 problems,
             )
             .map(Policy::CredentialInjectionBasic),
+            Self::ExternalAuthorization => {
+                let spec = decoded(config, origin, problems)?;
+                external_authorization::ExternalAuthorization::compile(&spec, site, problems)
+                    .map(Policy::ExternalAuthorization)
+            }
+            Self::IpAllowlist | Self::IpBlocklist => {
+                let listed = match self {
+                    Self::IpAllowlist => ip_list::Listed::Allowed,
+                    _ => ip_list::Listed::Blocked,
+                };
+                let spec = decoded(config, origin, problems)?;
+                ip_list::IpList::compile(&spec, listed, origin, problems).map(Policy::IpList)
+            }
+            Self::JwtValidation => {
+                let spec = decoded(config, origin, problems)?;
+                jwt::JwtValidation::compile(&spec, origin, site, problems).map(Policy::JwtValidation)
+            }
+            Self::TokenIntrospection => {
+                let spec = decoded(config, origin, problems)?;
+                introspection::TokenIntrospection::compile(&spec, origin, site, problems)
+                    .map(Policy::TokenIntrospection)
+            }
         };
         policy.filter(|_| problems.len() == before)
     }
@@ -175,7 +230,11 @@ impl Policy {
             | Self::BasicAuthentication(_)
             | Self::Cors(_)
             | Self::HeaderRemoval(_)
-            | Self::CredentialInjectionBasic(_) => Local::None,
+            | Self::CredentialInjectionBasic(_)
+            | Self::ExternalAuthorization(_)
+            | Self::IpList(_) => Local::None,
+            Self::JwtValidation(policy) => policy.local(),
+            Self::TokenIntrospection(policy) => policy.local(parts),
         }
     }
 
@@ -187,18 +246,26 @@ impl Policy {
             Self::Cors(policy) => policy.on_request(request, state),
             Self::HeaderRemoval(policy) => policy.on_request(request),
             Self::CredentialInjectionBasic(policy) => policy.on_request(request),
+            Self::ExternalAuthorization(policy) => policy.on_request(request),
+            Self::IpList(policy) => policy.on_request(request),
+            Self::JwtValidation(policy) => policy.on_request(request, local),
+            Self::TokenIntrospection(policy) => policy.on_request(request, local, state),
         }
     }
 
     /// After [`Wait::Call`] and [`Wait::Sleep`].
     fn on_resume(&self, event: Event, request: &mut Request<'_>, local: &Local, state: &mut State) -> Step {
         match self {
+            Self::ExternalAuthorization(policy) => policy.on_resume(event, request, state),
+            Self::TokenIntrospection(policy) => policy.on_resume(event, request, local, state),
             Self::HttpCaching(policy) => policy.on_resume(event, request, local, state),
             Self::AccessBlock
             | Self::BasicAuthentication(_)
             | Self::Cors(_)
             | Self::HeaderRemoval(_)
-            | Self::CredentialInjectionBasic(_) => {
+            | Self::CredentialInjectionBasic(_)
+            | Self::IpList(_)
+            | Self::JwtValidation(_) => {
                 // None of them waits. An access policy that is resumed all the same must not let through what it has
                 // not looked at.
                 Step::Refuse(Refusal::new(
@@ -213,8 +280,17 @@ impl Policy {
         match self {
             Self::HttpCaching(policy) => policy.on_response(response, local, state),
             Self::AccessBlock | Self::BasicAuthentication(_) | Self::CredentialInjectionBasic(_) => {}
+            Self::ExternalAuthorization(policy) => policy.on_response(response, state),
+            Self::IpList(_) | Self::JwtValidation(_) | Self::TokenIntrospection(_) => {}
             Self::Cors(policy) => policy.on_response(response, state),
             Self::HeaderRemoval(policy) => policy.on_response(response),
+        }
+    }
+
+    /// The keys of a source have come to this shard.
+    fn keys_arrived(&self, local: &Local, source: usize, keys: &Arc<jwt::KeySet>) {
+        if let Self::JwtValidation(policy) = self {
+            policy.keys_arrived(local, source, keys);
         }
     }
 
@@ -222,6 +298,8 @@ impl Policy {
     fn sees_responses(&self) -> bool {
         match self {
             Self::AccessBlock | Self::BasicAuthentication(_) | Self::CredentialInjectionBasic(_) => false,
+            Self::ExternalAuthorization(policy) => policy.sees_responses(),
+            Self::IpList(_) | Self::JwtValidation(_) | Self::TokenIntrospection(_) => false,
             Self::Cors(_) | Self::HttpCaching(_) => true,
             Self::HeaderRemoval(policy) => policy.sees_responses(),
         }
