@@ -7,6 +7,7 @@ mod access_block;
 mod authentication;
 mod basic_authentication;
 mod chain;
+mod compression;
 mod context;
 mod cors;
 mod credential_injection;
@@ -40,6 +41,7 @@ pub enum Policy {
     HeaderRemoval(header_removal::HeaderRemoval),
     CredentialInjectionBasic(credential_injection::basic::CredentialInjectionBasic),
     HttpCaching(http_caching::HttpCaching),
+    Compression(compression::Compression),
 }
 
 /// A policy by name, before it has a configuration.
@@ -51,6 +53,7 @@ pub enum Kind {
     HeaderRemoval,
     CredentialInjectionBasic,
     HttpCaching,
+    Compression,
 }
 
 /// What a policy is bound to.
@@ -64,13 +67,14 @@ pub enum Direction {
 
 impl Kind {
     /// Every policy of a chain, by the name it is bound with.
-    pub const ALL: [(&'static str, Self); 6] = [
+    pub const ALL: [(&'static str, Self); 7] = [
         ("access-block", Self::AccessBlock),
         ("http-basic-authentication-flex", Self::BasicAuthentication),
         ("cors-flex", Self::Cors),
         ("header-removal-flex", Self::HeaderRemoval),
         ("credential-injection-basic-auth", Self::CredentialInjectionBasic),
         ("http-caching-flex", Self::HttpCaching),
+        ("compression", Self::Compression),
     ];
 
     pub fn direction(self) -> Direction {
@@ -79,7 +83,8 @@ impl Kind {
             | Self::BasicAuthentication
             | Self::Cors
             | Self::HeaderRemoval
-            | Self::HttpCaching => Direction::Inbound,
+            | Self::HttpCaching
+            | Self::Compression => Direction::Inbound,
             Self::CredentialInjectionBasic => Direction::Outbound,
         }
     }
@@ -99,6 +104,7 @@ impl Kind {
             Self::Cors => Some(cors::CorsSpec::schema(definitions)),
             Self::HeaderRemoval => Some(header_removal::HeaderRemovalSpec::schema(definitions)),
             Self::HttpCaching => Some(http_caching::HttpCachingSpec::schema(definitions)),
+            Self::Compression => Some(compression::CompressionSpec::schema(definitions)),
             Self::CredentialInjectionBasic => Some(
                 credential_injection::basic::CredentialInjectionBasicSpec::schema(definitions),
             ),
@@ -107,7 +113,10 @@ impl Kind {
 
     /// Whether a binding must have a configuration.
     pub fn needs_config(self) -> bool {
-        !matches!(self, Self::AccessBlock | Self::Cors | Self::HttpCaching)
+        !matches!(
+            self,
+            Self::AccessBlock | Self::Cors | Self::HttpCaching | Self::Compression
+        )
     }
 
     /// `origin` is where the policy is named, for what is missing. None when it could not be compiled; then at least
@@ -144,6 +153,13 @@ impl Kind {
                 };
                 http_caching::HttpCaching::compile(&spec, site, problems).map(Policy::HttpCaching)
             }
+            Self::Compression => {
+                let spec = match config {
+                    Some(config) => Decode::decode(config, problems)?,
+                    None => compression::CompressionSpec::default(),
+                };
+                compression::Compression::compile(&spec, problems).map(Policy::Compression)
+            }
             Self::CredentialInjectionBasic => credential_injection::basic::CredentialInjectionBasic::compile(
                 &decoded(config, origin, problems)?,
                 problems,
@@ -175,7 +191,8 @@ impl Policy {
             | Self::BasicAuthentication(_)
             | Self::Cors(_)
             | Self::HeaderRemoval(_)
-            | Self::CredentialInjectionBasic(_) => Local::None,
+            | Self::CredentialInjectionBasic(_)
+            | Self::Compression(_) => Local::None,
         }
     }
 
@@ -186,6 +203,7 @@ impl Policy {
             Self::BasicAuthentication(policy) => policy.on_request(request),
             Self::Cors(policy) => policy.on_request(request, state),
             Self::HeaderRemoval(policy) => policy.on_request(request),
+            Self::Compression(_) => Step::Continue,
             Self::CredentialInjectionBasic(policy) => policy.on_request(request),
         }
     }
@@ -198,7 +216,8 @@ impl Policy {
             | Self::BasicAuthentication(_)
             | Self::Cors(_)
             | Self::HeaderRemoval(_)
-            | Self::CredentialInjectionBasic(_) => {
+            | Self::CredentialInjectionBasic(_)
+            | Self::Compression(_) => {
                 // None of them waits. An access policy that is resumed all the same must not let through what it has
                 // not looked at.
                 Step::Refuse(Refusal::new(
@@ -213,6 +232,7 @@ impl Policy {
         match self {
             Self::HttpCaching(policy) => policy.on_response(response, local, state),
             Self::AccessBlock | Self::BasicAuthentication(_) | Self::CredentialInjectionBasic(_) => {}
+            Self::Compression(policy) => policy.on_response(response),
             Self::Cors(policy) => policy.on_response(response, state),
             Self::HeaderRemoval(policy) => policy.on_response(response),
         }
@@ -222,7 +242,7 @@ impl Policy {
     fn sees_responses(&self) -> bool {
         match self {
             Self::AccessBlock | Self::BasicAuthentication(_) | Self::CredentialInjectionBasic(_) => false,
-            Self::Cors(_) | Self::HttpCaching(_) => true,
+            Self::Cors(_) | Self::HttpCaching(_) | Self::Compression(_) => true,
             Self::HeaderRemoval(policy) => policy.sees_responses(),
         }
     }

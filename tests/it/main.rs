@@ -25,6 +25,7 @@ mod origin_faults;
 mod overload;
 mod policies;
 mod policies_caching;
+mod policies_compression;
 mod policies_outbound;
 mod ports;
 mod regressions;
