@@ -1,12 +1,13 @@
 //! What the content of an answer passes through on its way to the client.
 
-use super::http_caching::Fill;
+use super::{compression::Encoder, http_caching::Fill};
 
 /// One stage. Made by a response hook, given each piece of content in order, then its end.
 #[derive(Debug)]
 pub enum Filter {
     /// Keeps a copy.
     CacheFill(Box<Fill>),
+    Compress(Box<Encoder>),
 }
 
 impl Filter {
@@ -14,6 +15,7 @@ impl Filter {
     pub fn changes_length(&self) -> bool {
         match self {
             Self::CacheFill(_) => false,
+            Self::Compress(_) => true,
         }
     }
 
@@ -24,13 +26,15 @@ impl Filter {
                 fill.push(content);
                 out.extend_from_slice(content);
             }
+            Self::Compress(encoder) => encoder.push(content, out),
         }
     }
 
     /// The content is complete. One that breaks off is dropped instead.
-    pub fn finish(self, _out: &mut Vec<u8>) {
+    pub fn finish(self, out: &mut Vec<u8>) {
         match self {
             Self::CacheFill(fill) => fill.finish(),
+            Self::Compress(encoder) => encoder.finish(out),
         }
     }
 }

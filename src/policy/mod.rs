@@ -8,6 +8,7 @@ mod authentication;
 mod basic_authentication;
 mod bearer;
 mod chain;
+mod compression;
 mod context;
 mod cors;
 mod credential_injection;
@@ -52,6 +53,7 @@ pub enum Policy {
     JwtValidation(jwt::JwtValidation),
     TokenIntrospection(introspection::TokenIntrospection),
     HttpCaching(http_caching::HttpCaching),
+    Compression(compression::Compression),
 }
 
 /// A policy by name, before it has a configuration.
@@ -68,6 +70,7 @@ pub enum Kind {
     JwtValidation,
     TokenIntrospection,
     HttpCaching,
+    Compression,
 }
 
 /// What a policy is bound to.
@@ -81,7 +84,7 @@ pub enum Direction {
 
 impl Kind {
     /// Every policy of a chain, by the name it is bound with.
-    pub const ALL: [(&'static str, Self); 11] = [
+    pub const ALL: [(&'static str, Self); 12] = [
         ("access-block", Self::AccessBlock),
         ("http-basic-authentication-flex", Self::BasicAuthentication),
         ("cors-flex", Self::Cors),
@@ -93,6 +96,7 @@ impl Kind {
         ("jwt-validation-flex", Self::JwtValidation),
         ("oauth2-token-introspection-flex", Self::TokenIntrospection),
         ("http-caching-flex", Self::HttpCaching),
+        ("compression", Self::Compression),
     ];
 
     pub fn direction(self) -> Direction {
@@ -103,6 +107,7 @@ impl Kind {
             | Self::ExternalAuthorization
             | Self::HeaderRemoval
             | Self::HttpCaching
+            | Self::Compression
             | Self::IpAllowlist
             | Self::IpBlocklist
             | Self::JwtValidation
@@ -126,6 +131,7 @@ impl Kind {
             Self::Cors => Some(cors::CorsSpec::schema(definitions)),
             Self::HeaderRemoval => Some(header_removal::HeaderRemovalSpec::schema(definitions)),
             Self::HttpCaching => Some(http_caching::HttpCachingSpec::schema(definitions)),
+            Self::Compression => Some(compression::CompressionSpec::schema(definitions)),
             Self::CredentialInjectionBasic => Some(
                 credential_injection::basic::CredentialInjectionBasicSpec::schema(definitions),
             ),
@@ -140,7 +146,10 @@ impl Kind {
 
     /// Whether a binding must have a configuration.
     pub fn needs_config(self) -> bool {
-        !matches!(self, Self::AccessBlock | Self::Cors | Self::HttpCaching)
+        !matches!(
+            self,
+            Self::AccessBlock | Self::Cors | Self::HttpCaching | Self::Compression
+        )
     }
 
     /// `origin` is where the policy is named, for what is missing. None when it could not be compiled; then at least
@@ -176,6 +185,13 @@ impl Kind {
                     None => http_caching::HttpCachingSpec::default(),
                 };
                 http_caching::HttpCaching::compile(&spec, site, problems).map(Policy::HttpCaching)
+            }
+            Self::Compression => {
+                let spec = match config {
+                    Some(config) => Decode::decode(config, problems)?,
+                    None => compression::CompressionSpec::default(),
+                };
+                compression::Compression::compile(&spec, problems).map(Policy::Compression)
             }
             Self::CredentialInjectionBasic => credential_injection::basic::CredentialInjectionBasic::compile(
                 &decoded(config, origin, problems)?,
@@ -231,6 +247,7 @@ impl Policy {
             | Self::Cors(_)
             | Self::HeaderRemoval(_)
             | Self::CredentialInjectionBasic(_)
+            | Self::Compression(_)
             | Self::ExternalAuthorization(_)
             | Self::IpList(_) => Local::None,
             Self::JwtValidation(policy) => policy.local(),
@@ -245,6 +262,7 @@ impl Policy {
             Self::BasicAuthentication(policy) => policy.on_request(request),
             Self::Cors(policy) => policy.on_request(request, state),
             Self::HeaderRemoval(policy) => policy.on_request(request),
+            Self::Compression(_) => Step::Continue,
             Self::CredentialInjectionBasic(policy) => policy.on_request(request),
             Self::ExternalAuthorization(policy) => policy.on_request(request),
             Self::IpList(policy) => policy.on_request(request),
@@ -264,6 +282,7 @@ impl Policy {
             | Self::Cors(_)
             | Self::HeaderRemoval(_)
             | Self::CredentialInjectionBasic(_)
+            | Self::Compression(_)
             | Self::IpList(_)
             | Self::JwtValidation(_) => {
                 // None of them waits. An access policy that is resumed all the same must not let through what it has
@@ -282,6 +301,7 @@ impl Policy {
             Self::AccessBlock | Self::BasicAuthentication(_) | Self::CredentialInjectionBasic(_) => {}
             Self::ExternalAuthorization(policy) => policy.on_response(response, state),
             Self::IpList(_) | Self::JwtValidation(_) | Self::TokenIntrospection(_) => {}
+            Self::Compression(policy) => policy.on_response(response),
             Self::Cors(policy) => policy.on_response(response, state),
             Self::HeaderRemoval(policy) => policy.on_response(response),
         }
@@ -300,7 +320,7 @@ impl Policy {
             Self::AccessBlock | Self::BasicAuthentication(_) | Self::CredentialInjectionBasic(_) => false,
             Self::ExternalAuthorization(policy) => policy.sees_responses(),
             Self::IpList(_) | Self::JwtValidation(_) | Self::TokenIntrospection(_) => false,
-            Self::Cors(_) | Self::HttpCaching(_) => true,
+            Self::Cors(_) | Self::HttpCaching(_) | Self::Compression(_) => true,
             Self::HeaderRemoval(policy) => policy.sees_responses(),
         }
     }
