@@ -1,11 +1,12 @@
 //! The effective configuration as documents that would load to the same again, hidden secrets apart.
 
 use super::{
-    model::{Api, Model, Policy, Route, Service, Settings},
+    model::{Api, Contract, Model, Policy, Route, Service, Settings},
     resource::{Id, Rule},
 };
 use crate::{
     located::{Node, Style, Value as Located},
+    policy::rate_limit::Limit,
     shard::snapshot::DriverChoice,
 };
 use serde_json::{Map, Value, json};
@@ -60,6 +61,9 @@ fn documents(model: &Model) -> Vec<Value> {
                 binding_spec(api, route, model),
             ));
         }
+    }
+    for contract in &model.contracts {
+        documents.push(document("Contract", &contract.id, &[], contract_spec(contract)));
     }
     for (subject, spec) in subjects(&model.settings) {
         let id = Id::new(
@@ -144,6 +148,24 @@ fn binding_spec(api: &Api, route: &Route, model: &Model) -> Value {
     });
     if !route.written.is_empty() {
         spec["rules"] = route.written.iter().map(rule).collect();
+    }
+    spec
+}
+
+fn contract_spec(contract: &Contract) -> Value {
+    let mut spec = json!({
+        "apiId": contract.api.name,
+        "client": { "id": contract.client, "secret": HIDDEN },
+    });
+    if let Some(name) = &contract.client_name {
+        spec["client"]["name"] = json!(name);
+    }
+    if let Some((name, limits)) = &contract.sla {
+        let limit = |limit: &Limit| json!({ "maximumRequests": limit.requests, "timePeriodInMilliseconds": limit.window_ms });
+        spec["sla"] = json!({ "rateLimits": limits.iter().map(limit).collect::<Vec<_>>() });
+        if let Some(name) = name {
+            spec["sla"]["name"] = json!(name);
+        }
     }
     spec
 }

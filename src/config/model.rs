@@ -5,7 +5,8 @@ use super::resource::{Id, Rule, Upstream};
 use crate::{
     located::{Node, Origin},
     observe::access_log,
-    policy, route,
+    policy::{self, rate_limit::Limit},
+    route,
     shard::snapshot::{Limits, Runtime, Shutdown},
     tls,
     upstream::cluster::Timeouts,
@@ -16,6 +17,7 @@ use std::{net::SocketAddr, sync::Arc};
 pub(super) struct Model {
     pub(super) apis: Vec<Api>,
     pub(super) services: Vec<Service>,
+    pub(super) contracts: Vec<Contract>,
     pub(super) settings: Settings,
 }
 
@@ -85,6 +87,17 @@ pub(super) struct Service {
     pub(super) upstream: Option<Upstream>,
     /// One an endpoint of `upstream`; None: plain.
     pub(super) targets: Vec<Option<tls::Target>>,
+}
+
+/// A client of an API, without its secret.
+#[derive(Debug)]
+pub(super) struct Contract {
+    pub(super) id: Id,
+    pub(super) api: Id,
+    pub(super) client: String,
+    pub(super) client_name: Option<String>,
+    /// The tier's name and its limits.
+    pub(super) sla: Option<(Option<String>, Vec<Limit>)>,
 }
 
 /// Effective values: documents, then the environment, then defaults.

@@ -3,8 +3,8 @@
 use super::{
     catalogue,
     resource::{
-        ApiSpec, ApiVersion, BindingSpec, CheckedService, ConfigurationSpec, InlineRouteConfig, Kind,
-        Metadata, OWN_KINDS, RouteConfig, WeightedConfig,
+        ApiSpec, ApiVersion, BindingSpec, CheckedService, ConfigurationSpec, ContractSpec, InlineRouteConfig,
+        Kind, Metadata, OWN_KINDS, RouteConfig, WeightedConfig,
     },
 };
 use crate::{
@@ -63,6 +63,7 @@ fn document(kind: Kind, definitions: &mut Definitions) -> Value {
         Kind::Service => CheckedService::schema(definitions),
         Kind::PolicyBinding => BindingSpec::schema(definitions),
         Kind::Configuration => ConfigurationSpec::schema(definitions),
+        Kind::Contract => ContractSpec::schema(definitions),
     };
     json!({
         "type": "object",

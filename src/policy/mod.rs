@@ -6,12 +6,14 @@
 mod access_block;
 mod basic_authentication;
 mod chain;
+mod contracts;
 mod cors;
 mod exchange;
 mod header_removal;
 pub mod rate_limit;
 
 pub use chain::{Bound, Chain};
+pub use contracts::{Client, Contracts, Terms};
 pub use exchange::{Refusal, Request, Response, State, Step};
 
 use crate::located::{Decode, Node, Origin, Problems, schema::Definitions};

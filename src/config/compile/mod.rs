@@ -1,6 +1,7 @@
 //! Documents → model → snapshot, or every problem.
 
 mod addresses;
+mod contracts;
 mod names;
 mod notes;
 mod policies;
@@ -43,6 +44,14 @@ pub(super) fn compile(
     let service_index = Index::new("Service", services[..written].iter().map(|service| &service.id));
     let api_index = Index::new("ApiInstance", resources.apis.iter().map(|api| &api.id));
 
+    let (_clients, contracts) = contracts::compile(
+        std::mem::take(&mut resources.contracts),
+        &resources.apis,
+        &api_index,
+        complete,
+        problems,
+    );
+
     // A binding that could not be read may be meant for any API.
     let targets_known = complete && resources.bindings.iter().all(|binding| binding.spec.is_some());
     let mut bound: Vec<Vec<_>> = resources.apis.iter().map(|_| Vec::new()).collect();
@@ -73,6 +82,7 @@ pub(super) fn compile(
     let mut model = Model {
         apis: Vec::new(),
         services,
+        contracts,
         settings,
     };
     for (((object, inline), mut bound), mut chain) in

@@ -18,6 +18,7 @@ pub(in crate::config) fn build(model: Model) -> Snapshot {
         apis,
         services,
         settings,
+        ..
     } = model;
     let mut used = vec![false; services.len()];
     for destination in apis
