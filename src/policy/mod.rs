@@ -10,6 +10,7 @@ mod contracts;
 mod cors;
 mod exchange;
 mod header_removal;
+mod spike_control;
 pub mod rate_limit;
 
 pub use chain::{Bound, Chain};
