@@ -17,7 +17,8 @@ mod spike_control {
 
     /// Each thread asks at its times; how many were admitted in all.
     fn admitted(window: &Arc<Window>, threads: &[&'static [u64]]) -> usize {
-        let ask = |window: &Window, times: &'static [u64]| times.iter().filter(|&&now| window.take(now)).count();
+        let ask =
+            |window: &Window, times: &'static [u64]| times.iter().filter(|&&now| window.take(now)).count();
         let handles: Vec<_> = threads[1..]
             .iter()
             .map(|&times| {

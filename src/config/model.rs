@@ -9,9 +9,9 @@ use crate::{
     route,
     shard::snapshot::{Limits, Runtime, Shutdown},
     tls,
-    upstream::cluster::Timeouts,
+    upstream::{breaker::Thresholds, cluster::Timeouts},
 };
-use std::{net::SocketAddr, sync::Arc};
+use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
 
 #[derive(Debug, Default)]
 pub(super) struct Model {
@@ -32,6 +32,27 @@ pub(super) struct Api {
     pub(super) routes: Vec<Route>,
     /// In the order a request meets them.
     pub(super) policies: Vec<Policy>,
+    /// Those that are no step of the chain.
+    pub(super) shaping: Vec<Shaping>,
+}
+
+/// A policy that shapes what requests go through.
+pub(super) struct Shaping {
+    pub(super) id: Id,
+    /// As written.
+    pub(super) name: String,
+    pub(super) order: i64,
+    pub(super) written: Vec<Rule>,
+    pub(super) rules: Arc<[route::Rule]>,
+    pub(super) shape: Shape,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Shape {
+    ResponseTimeout(Duration),
+    StreamIdleTimeout(Duration),
+    IdleTimeout(Duration),
+    CircuitBreaker(Thresholds),
 }
 
 /// A policy of an API's chain, as bound to it, written inside of it, or selecting it.
@@ -46,8 +67,14 @@ pub(super) struct Policy {
     pub(super) config: Option<Node>,
 }
 
-impl std::fmt::Debug for Api {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Shaping {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {:?}", self.name, self.shape)
+    }
+}
+
+impl fmt::Debug for Api {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
             "Api({} at {}{}, {} routes)",
@@ -87,6 +114,8 @@ pub(super) struct Service {
     pub(super) upstream: Option<Upstream>,
     /// One an endpoint of `upstream`; None: plain.
     pub(super) targets: Vec<Option<tls::Target>>,
+    /// One of a kind at most.
+    pub(super) shaping: Vec<Shaping>,
 }
 
 /// A client of an API, without its secret.
@@ -110,4 +139,6 @@ pub(super) struct Settings {
     pub(super) access_log: Option<access_log::Spec>,
     /// For services that do not say.
     pub(super) preserve_host: bool,
+    /// The same.
+    pub(super) circuit_breaker: Option<Thresholds>,
 }

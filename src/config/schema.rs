@@ -39,6 +39,16 @@ pub fn json_schema() -> String {
         let bare = name.strip_suffix(catalogue::SUFFIX).unwrap_or(name);
         chained.push(config_of(&[name, bare], &config, kind.needs_config()));
     }
+    for (name, shaping) in catalogue::Shaping::ALL {
+        let config = definitions.substituting(|definitions| shaping.schema(definitions));
+        let bare = name.strip_suffix(catalogue::SUFFIX).unwrap_or(name);
+        let config = config_of(&[name, bare], &config, shaping.needs_config());
+        if shaping.is_of_service() {
+            bindings.push(config);
+        } else {
+            chained.push(config);
+        }
+    }
     bindings.extend(chained.iter().cloned());
     let inline = definitions.substituting(InlineRouteConfig::schema);
     let mut definitions = definitions.into_map();

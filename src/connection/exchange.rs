@@ -95,7 +95,7 @@ async fn serve<'l>(
     }
     // The policies of an API run even where none of its routes matches: what is behind it is nobody's to find out.
     let forward = forward.ok_or(NO_ROUTE)?;
-    forward::forward(connection, live, scratch, bytes, facts, &matched.payload, forward).await
+    forward::forward(connection, live, scratch, bytes, facts, matched, forward).await
 }
 
 const NO_ROUTE: Fault = Fault::gateway(Kind::NoRoute, Phase::Route, "no route matches this request");

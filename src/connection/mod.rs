@@ -2,6 +2,7 @@
 
 mod exchange;
 mod forward;
+mod limited;
 mod linger;
 mod policies;
 pub mod outcall;

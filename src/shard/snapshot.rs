@@ -2,7 +2,7 @@
 
 pub use crate::runtime::DriverChoice;
 use crate::{http1, observe::access_log, policy, route, upstream::cluster};
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 #[derive(Debug)]
 pub struct Snapshot {
@@ -27,6 +27,18 @@ pub struct Api {
     /// `namespace/name`.
     pub name: String,
     pub policies: policy::Chain,
+    /// In order; of those that apply to a request the first to say something counts.
+    pub timeouts: Vec<ApiTimeouts>,
+}
+
+/// Times of an API's own, or of some of its requests.
+#[derive(Debug)]
+pub struct ApiTimeouts {
+    /// One of them must match; none at all matches everything.
+    pub rules: Arc<[route::Rule]>,
+    /// As in [`cluster::Timeouts`], as the next.
+    pub response: Option<Duration>,
+    pub stream_idle: Option<Duration>,
 }
 
 /// Where a matched request goes: one of these, by weight.

@@ -7,6 +7,7 @@ mod notes;
 mod policies;
 mod routes;
 mod settings;
+mod shaping;
 mod snapshot;
 mod tls;
 
@@ -33,7 +34,7 @@ pub(super) fn compile(
     check_unique(&resources, problems);
     let settings = settings::compile(&resources.configurations, variables, problems);
 
-    let mut services: Vec<_> = std::mem::take(&mut resources.services)
+    let mut services: Vec<Service> = std::mem::take(&mut resources.services)
         .into_iter()
         .map(standalone)
         .collect();
@@ -41,7 +42,11 @@ pub(super) fn compile(
     let inline = routes::inline(&resources.apis, &mut services, problems);
     tls::secure(&mut services, problems);
     // Without the inline ones: their names are made up, and nobody's to refer to.
-    let service_index = Index::new("Service", services[..written].iter().map(|service| &service.id));
+    let names: Vec<_> = services[..written]
+        .iter()
+        .map(|service| service.id.clone())
+        .collect();
+    let service_index = Index::new("Service", names.iter());
     let api_index = Index::new("ApiInstance", resources.apis.iter().map(|api| &api.id));
 
     let (_clients, contracts) = contracts::compile(
@@ -56,6 +61,12 @@ pub(super) fn compile(
     let targets_known = complete && resources.bindings.iter().all(|binding| binding.spec.is_some());
     let mut bound: Vec<Vec<_>> = resources.apis.iter().map(|_| Vec::new()).collect();
     let mut chains = policies::inline(&resources.apis, problems);
+    let mut shapings = shaping::inline(&resources.apis, problems);
+    let mut shaped = shaping::Bound {
+        apis: &resources.apis,
+        service_index: &service_index,
+        shaping: &mut shapings,
+    };
     for binding in &resources.bindings {
         if let Some(spec) = &binding.spec
             && let Ok(catalogue::Policy::Chained(kind)) = catalogue::find(&spec.policy.name)
@@ -65,6 +76,14 @@ pub(super) fn compile(
             for (api, policy) in policies::bound(binding, spec, kind, &resources.apis, target, problems) {
                 chains[api].push(policy);
             }
+            continue;
+        }
+        if let Some(spec) = &binding.spec
+            && let Ok(catalogue::Policy::Shaping(kind)) = catalogue::find(&spec.policy.name)
+        {
+            problems.set_object(binding.label());
+            let target = routes::target(binding, spec, &api_index, &service_index, complete, problems);
+            shaped.add(binding, spec, kind, target, &mut services, problems);
             continue;
         }
         let (api, route) = routes::bound(
@@ -85,10 +104,10 @@ pub(super) fn compile(
         contracts,
         settings,
     };
-    for (((object, inline), mut bound), mut chain) in
-        resources.apis.into_iter().zip(inline).zip(bound).zip(chains)
-    {
+    let apis = (resources.apis.into_iter().zip(inline).zip(bound)).zip(chains.into_iter().zip(shapings));
+    for (((object, inline), mut bound), (mut chain, mut shaping)) in apis {
         policies::sort(&mut chain);
+        shaping::sort(&mut shaping);
         // A binding that went wrong was still meant for it.
         let none_meant = bound.is_empty();
         // Stable: equal orders keep the order of the files.
@@ -109,6 +128,7 @@ pub(super) fn compile(
             origin: spec.address.origin.clone(),
             routes,
             policies: chain,
+            shaping,
         });
     }
     addresses::check(&model.apis, problems);
@@ -121,5 +141,6 @@ fn standalone(object: Object<CheckedService>) -> Service {
         origin: object.origin,
         upstream: object.spec.map(|spec| spec.0),
         targets: Vec::new(),
+        shaping: Vec::new(),
     }
 }

@@ -1,13 +1,13 @@
 //! Model → what the data plane uses.
 
 use super::super::{
-    model::{Api, Model, Service, Settings},
+    model::{Api, Model, Service, Settings, Shape, Shaping},
     resource::{BalancePolicy, Upstream},
 };
 use crate::{
     policy, route,
-    shard::snapshot::{self, Forward, Listener, Snapshot},
-    upstream::{balance, cluster},
+    shard::snapshot::{self, ApiTimeouts, Forward, Listener, Snapshot},
+    upstream::{balance, breaker::Breaker, cluster},
 };
 use std::net::SocketAddr;
 
@@ -92,9 +92,23 @@ fn route_api(api: Api, cluster_ids: &[usize]) -> route::Api<snapshot::Api, Forwa
         payload: snapshot::Api {
             name: api.id.to_string(),
             policies: policy::Chain::new(policies),
+            timeouts: api.shaping.into_iter().filter_map(api_timeouts).collect(),
         },
         routes,
     }
+}
+
+fn api_timeouts(shaping: Shaping) -> Option<ApiTimeouts> {
+    let (response, stream_idle) = match shaping.shape {
+        Shape::ResponseTimeout(timeout) => (Some(timeout), None),
+        Shape::StreamIdleTimeout(timeout) => (None, Some(timeout)),
+        Shape::IdleTimeout(_) | Shape::CircuitBreaker(_) => return None,
+    };
+    Some(ApiTimeouts {
+        rules: shaping.rules,
+        response,
+        stream_idle,
+    })
 }
 
 fn cluster_spec(service: &Service, upstream: &Upstream, settings: &Settings) -> cluster::Spec {
@@ -105,12 +119,22 @@ fn cluster_spec(service: &Service, upstream: &Upstream, settings: &Settings) -> 
             weight: *weight,
         })
         .collect();
+    let mut timeouts = settings.timeouts;
+    let mut thresholds = settings.circuit_breaker;
+    for shaping in &service.shaping {
+        match shaping.shape {
+            Shape::IdleTimeout(timeout) => timeouts.idle = timeout,
+            Shape::CircuitBreaker(own) => thresholds = Some(own),
+            Shape::ResponseTimeout(_) | Shape::StreamIdleTimeout(_) => {}
+        }
+    }
     cluster::Spec {
         name: service.id.to_string(),
         endpoints,
         balance: balance_policy(upstream),
         preserve_host: upstream.preserve_host.unwrap_or(settings.preserve_host),
-        timeouts: settings.timeouts,
+        timeouts,
+        breaker: thresholds.map(Breaker::new),
     }
 }
 

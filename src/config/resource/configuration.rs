@@ -1,5 +1,6 @@
 //! A `Configuration`: one subject of the whole gateway. Each document has exactly one of these members.
 
+use super::shaping::CircuitBreakerSpec;
 use crate::{
     choice,
     config::environment::MAX_SECONDS,
@@ -23,12 +24,14 @@ object! {
         optional "limits" limits: LimitsSpec,
         /// How the gateway ends.
         optional "shutdown" shutdown: ShutdownSpec,
+        /// For every Service that has no `circuit-breaker-flex` of its own. Default none.
+        optional "circuitBreaker" circuit_breaker: CircuitBreakerSpec,
         /// Written by registration with the vendor's control plane; accepted and ignored.
         optional "platformConnection" platform_connection: Node,
     }
     later [
         "logging", "sharedStorage", "forwardProxy", "proxyProtocol", "probe", "defaultTLS", "resourceLimits",
-        "circuitBreaker", "tracing",
+        "tracing",
     ]
 }
 

@@ -8,6 +8,7 @@ mod contract;
 mod name;
 mod rule;
 mod service;
+mod shaping;
 
 pub(crate) use api::{ApiSpec, InlinePolicy, InlineService};
 pub(crate) use binding::{
@@ -20,6 +21,7 @@ pub(crate) use contract::ContractSpec;
 pub(crate) use name::{DestinationPath, NAME_RULE, Name};
 pub(crate) use rule::Rule;
 pub(crate) use service::{BalancePolicy, CheckedService, Upstream};
+pub(crate) use shaping::{CircuitBreakerSpec, IdleTimeoutSpec, ResponseTimeoutSpec, StreamIdleTimeoutSpec};
 
 use super::{environment::Environment, substitute::substitute_policies, yaml};
 use crate::located::{Decode, Entries, Located, Node, Origin, Problems};

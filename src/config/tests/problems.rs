@@ -77,7 +77,6 @@ fn what_is_known_but_not_there_yet_is_refused_by_name() {
         "probe",
         "defaultTLS",
         "resourceLimits",
-        "circuitBreaker",
         "tracing",
     ] {
         assert_eq!(
@@ -287,7 +286,7 @@ fn each_subject_is_configured_once() {
         problems(&text),
         [
             "f.yaml:3:75: Configuration/b: spec.limits: `limits` is configured twice; first at f.yaml:1:75",
-            "f.yaml:5:64: Configuration/c: spec: must have one of timeouts, accessLog, runtime, limits, shutdown",
+            "f.yaml:5:64: Configuration/c: spec: must have one of timeouts, circuitBreaker, accessLog, runtime, limits, shutdown",
             "f.yaml:7:75: Configuration/d: spec: unknown field `timeout`; did you mean `timeouts`?",
         ]
     );
