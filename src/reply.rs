@@ -61,14 +61,16 @@ pub struct Terms<'a> {
     pub added: &'a Headers,
 }
 
-/// Appends a reply without content, of a status that has none or needs none, with the lines that policies add.
-pub fn empty(out: &mut Vec<u8>, status: u16, terms: Terms<'_>) {
-    let extra: &[u8] = if status == 204 {
-        b""
-    } else {
-        b"Content-Length: 0\r\n"
-    };
-    start(out, status, extra, terms);
+/// Appends the head of a policy's own answer, with the lines that policies add; `length` is that of the content, which is
+/// the caller's to write.
+pub fn answer(out: &mut Vec<u8>, status: u16, length: Option<usize>, terms: Terms<'_>) {
+    start(out, status, b"", terms);
+    // RFC 9110 §8.6: neither has content, and of 304 the length would be another answer's.
+    if !matches!(status, 204 | 304) {
+        out.extend_from_slice(b"Content-Length: ");
+        encode::decimal(out, length.unwrap_or(0) as u64);
+        out.extend_from_slice(b"\r\n");
+    }
     out.extend_from_slice(b"\r\n");
 }
 
@@ -141,13 +143,28 @@ fn start(out: &mut Vec<u8>, status: u16, extra: &[u8], terms: Terms<'_>) {
 
 fn reason(status: u16) -> &'static str {
     match status {
+        200 => "OK",
+        201 => "Created",
+        202 => "Accepted",
+        203 => "Non-Authoritative Information",
         204 => "No Content",
+        206 => "Partial Content",
+        300 => "Multiple Choices",
+        301 => "Moved Permanently",
+        302 => "Found",
+        303 => "See Other",
+        304 => "Not Modified",
+        307 => "Temporary Redirect",
+        308 => "Permanent Redirect",
         400 => "Bad Request",
         401 => "Unauthorized",
         403 => "Forbidden",
         404 => "Not Found",
         405 => "Method Not Allowed",
+        406 => "Not Acceptable",
         408 => "Request Timeout",
+        409 => "Conflict",
+        410 => "Gone",
         413 => "Content Too Large",
         414 => "URI Too Long",
         417 => "Expectation Failed",

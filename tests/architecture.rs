@@ -38,7 +38,9 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     // Sees heads as lines, never their framing; each policy decodes its own Spec.
     (
         "policy",
-        &["expr", "http1", "route", "fault", "located", "object", "prefetch"],
+        &[
+            "expr", "http1", "route", "clock", "fault", "outcall", "located", "object", "prefetch",
+        ],
     ),
     ("expr", &[]),
     (
@@ -87,8 +89,8 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     (
         "server",
         &[
-            "admin", "config", "control", "listener", "observe", "shard", "upstream", "net", "runtime",
-            "clock", "fault", "located",
+            "admin", "config", "control", "listener", "observe", "policy", "shard", "upstream", "net",
+            "runtime", "clock", "fault", "located",
         ],
     ),
     (

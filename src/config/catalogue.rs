@@ -136,7 +136,6 @@ const LATER: &[&str] = &[
     "script-evaluation-transformation",
     "agent-connection-telemetry",
     // towards the service
-    "credential-injection-basic-auth",
     "credential-injection-api-key-flex",
     "credential-injection-oauth2",
     "credential-injection-oauth2-obo",

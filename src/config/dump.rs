@@ -51,7 +51,7 @@ fn documents(model: &Model) -> Vec<Value> {
                 "PolicyBinding",
                 &policy.id,
                 &[],
-                policy_spec(api, policy),
+                policy_spec("ApiInstance", &api.id, policy),
             ));
         }
         for shaping in &api.shaping {
@@ -73,6 +73,14 @@ fn documents(model: &Model) -> Vec<Value> {
         }
     }
     for service in &model.services {
+        for policy in &service.policies {
+            documents.push(document(
+                "PolicyBinding",
+                &policy.id,
+                &[],
+                policy_spec("Service", &service.id, policy),
+            ));
+        }
         for shaping in &service.shaping {
             let target = ("Service", &service.id);
             documents.push(document(
@@ -131,9 +139,9 @@ fn service_spec(service: &Service, settings: &Settings) -> Value {
 }
 
 /// One that selects several APIs is written out for each.
-fn policy_spec(api: &Api, policy: &Policy) -> Value {
+fn policy_spec(kind: &str, target: &Id, policy: &Policy) -> Value {
     let mut spec = json!({
-        "targetRef": { "kind": "ApiInstance", "name": api.id.name, "namespace": api.id.namespace },
+        "targetRef": { "kind": kind, "name": target.name, "namespace": target.namespace },
         "policyRef": { "name": policy.name },
     });
     if let Some(config) = &policy.config {

@@ -18,6 +18,8 @@ pub(super) struct Model {
     pub(super) apis: Vec<Api>,
     pub(super) services: Vec<Service>,
     pub(super) contracts: Vec<Contract>,
+    /// Where policies' own calls go, in the order in which their clusters are numbered.
+    pub(super) calls: Vec<Service>,
     pub(super) settings: Settings,
 }
 
@@ -73,6 +75,12 @@ impl fmt::Debug for Shaping {
     }
 }
 
+impl fmt::Debug for Policy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Policy({} {})", self.name, self.id)
+    }
+}
+
 impl fmt::Debug for Api {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
@@ -114,6 +122,8 @@ pub(super) struct Service {
     pub(super) upstream: Option<Upstream>,
     /// One an endpoint of `upstream`; None: plain.
     pub(super) targets: Vec<Option<tls::Target>>,
+    /// In the order in which what leaves for it meets them.
+    pub(super) policies: Vec<Policy>,
     /// One of a kind at most.
     pub(super) shaping: Vec<Shaping>,
 }

@@ -32,28 +32,31 @@ pub fn json_schema() -> String {
             true,
         ),
     ];
-    let mut chained = Vec::new();
+    let (mut chained, mut inline_chained) = (Vec::new(), Vec::new());
     for (name, kind) in policy::Kind::ALL {
         let config =
             definitions.substituting(|definitions| kind.schema(definitions).unwrap_or_else(|| json!({})));
         let bare = name.strip_suffix(catalogue::SUFFIX).unwrap_or(name);
-        chained.push(config_of(&[name, bare], &config, kind.needs_config()));
+        let one = config_of(&[name, bare], &config, kind.needs_config());
+        if kind.direction() == policy::Direction::Inbound {
+            inline_chained.push(one.clone());
+        }
+        chained.push(one);
     }
     for (name, shaping) in catalogue::Shaping::ALL {
         let config = definitions.substituting(|definitions| shaping.schema(definitions));
         let bare = name.strip_suffix(catalogue::SUFFIX).unwrap_or(name);
-        let config = config_of(&[name, bare], &config, shaping.needs_config());
-        if shaping.is_of_service() {
-            bindings.push(config);
-        } else {
-            chained.push(config);
+        let one = config_of(&[name, bare], &config, shaping.needs_config());
+        if !shaping.is_of_service() {
+            inline_chained.push(one.clone());
         }
+        chained.push(one);
     }
-    bindings.extend(chained.iter().cloned());
+    bindings.extend(chained);
     let inline = definitions.substituting(InlineRouteConfig::schema);
     let mut definitions = definitions.into_map();
     set_config(&mut definitions, "InlineRoute", inline);
-    for (object, policies) in [("BindingSpec", bindings), ("InlinePolicy", chained)] {
+    for (object, policies) in [("BindingSpec", bindings), ("InlinePolicy", inline_chained)] {
         if let Some(definition) = definitions.get_mut(object) {
             definition["allOf"] = Value::Array(policies);
         }

@@ -1,14 +1,17 @@
 //! One request and its answer. Reads like the line in the crate's head; every exchange, good or bad, leaves
 //! through `finish`, which answers what still needs an answer and writes the record.
 
-use super::{After, Connection, forward, policies};
+use super::{
+    After, Connection, forward,
+    policies::{self, Which},
+};
 use crate::{
     clock::millis,
     fault::{Fault, Kind, Phase},
     http1::{self, Framing, HeadError, HeadErrorKind, Method, RequestHead, Scan, Version},
     net::{Buffer, Wire},
     observe::record::{Ended, Protocol, Record},
-    policy::Step,
+    policy::{Refusal, Step},
     reply,
     route::{self, Found, HeaderSource, Lookup},
     shard::{
@@ -38,6 +41,8 @@ pub(super) struct Facts {
     pub endpoint: Cell<Option<SocketAddr>>,
     pub cluster: Cell<Option<usize>>,
     pub retries: Cell<u8>,
+    /// A policy refused with an answer of its own.
+    pub refusal: Cell<Option<Refusal>>,
     /// The request's body has been read to its end (or there is none): the next byte is the next request's.
     pub request_read: Cell<bool>,
     /// A request has begun, so there is something to record.
@@ -82,20 +87,35 @@ async fn serve<'l>(
     admit(request, bytes, live, &connection.shard)?;
     let (matched, forward) = route(connection, live, scratch, bytes)?;
     *api = Some(&matched.payload);
-    if !matched.payload.policies.is_empty() {
-        match policies::on_request(connection, scratch, bytes, matched) {
-            Step::Continue => {}
-            Step::Refuse(refusal) => return Err(refusal.fault()),
-            Step::Answer(status) => {
-                let futures = connection.shard.net.futures.clone();
-                let answer = policies::answer(connection, scratch, facts, &matched.payload, status);
-                return Ok(futures.hold(answer).await);
-            }
-        }
+    if !Which::Api.is_empty(live, &matched.payload)
+        && let Some(after) = admitted(connection, live, scratch, head, facts, matched, Which::Api).await?
+    {
+        return Ok(after);
     }
     // The policies of an API run even where none of its routes matches: what is behind it is nobody's to find out.
     let forward = forward.ok_or(NO_ROUTE)?;
-    forward::forward(connection, live, scratch, bytes, facts, matched, forward).await
+    forward::forward(connection, live, scratch, head, facts, matched, forward).await
+}
+
+/// Takes the request through a chain of policies. Some: one of them has answered.
+pub(super) async fn admitted(
+    connection: &mut Connection,
+    live: &Live,
+    scratch: &mut Scratch,
+    head: &mut Buffer,
+    facts: &Facts,
+    api: &route::Api<Api, Forward>,
+    which: Which,
+) -> Result<Option<After>, Fault> {
+    match policies::on_request(connection, live, scratch, head.filled(), api, which, None) {
+        Step::Continue => Ok(None),
+        Step::Refuse(refusal) => Err(refusal.fault()),
+        step => {
+            let futures = connection.shard.net.futures.clone();
+            let settled = policies::settle(connection, live, scratch, head, facts, api, which, step);
+            futures.hold(settled).await
+        }
+    }
 }
 
 const NO_ROUTE: Fault = Fault::gateway(Kind::NoRoute, Phase::Route, "no route matches this request");
@@ -340,7 +360,7 @@ async fn finish(
             shard
                 .net
                 .futures
-                .hold(answer(connection, &shard, scratch, facts, api, &fault))
+                .hold(answer(connection, live, scratch, head, facts, api, &fault))
                 .await,
             Some(fault),
         ),
@@ -365,12 +385,14 @@ async fn finish(
 /// Answers a fault, where an answer is still possible and of use.
 async fn answer(
     connection: &mut Connection,
-    shard: &Rc<Shard>,
+    live: &Live,
     scratch: &mut Scratch,
+    head: &Buffer,
     facts: &Facts,
     api: Option<&Api>,
     fault: &Fault,
 ) -> After {
+    let shard = &connection.shard.clone();
     if facts.answered.get() {
         // The head is out and its body cannot be completed: the client must see that it is cut.
         return After::Reset;
@@ -382,9 +404,8 @@ async fn answer(
         return After::Close;
     }
     if let Some(api) = api {
-        policies::on_reply(scratch, api, facts.status.get());
-    } else {
-        scratch.reply.clear();
+        let status = facts.status.get();
+        policies::on_reply(connection, live, scratch, head.filled(), facts, api, status);
     }
     let request = facts.parsed.then_some(&scratch.request);
     let unharmed =
@@ -447,8 +468,11 @@ fn record(
     counters.bytes_in.add(bytes_in);
     counters.bytes_out.add(bytes_out);
     counters.count_response(facts.status.get());
-    if let Some(fault) = fault {
-        counters.count_fault(fault.kind);
+    if let Some(kind) = fault
+        .map(|fault| fault.kind)
+        .or_else(|| facts.refusal.get().map(|refusal| refusal.kind))
+    {
+        counters.count_fault(kind);
     }
     let Some(records) = &shard.records else { return };
     let bytes = head.filled();
@@ -482,7 +506,9 @@ fn record(
         upstream_micros: facts.upstream_micros.get(),
         retries: facts.retries.get(),
         keep_alive: after == After::KeepAlive,
-        ended: fault.map(Ended::from),
+        ended: fault
+            .map(Ended::from)
+            .or_else(|| facts.refusal.get().map(|refusal| Ended::from(&refusal.fault()))),
         truncated: false,
     };
     if !records.push(&record) {

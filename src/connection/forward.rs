@@ -3,9 +3,9 @@
 
 use super::{
     After, Connection,
-    exchange::{Facts, RequestHeaders, socket_address},
+    exchange::{self, Facts, RequestHeaders, socket_address},
     limited,
-    policies::OnResponse,
+    policies::{OnResponse, Which},
     respond::{self, Client, Responded},
 };
 use crate::{
@@ -26,13 +26,17 @@ use crate::{
         cluster::Timeouts,
     },
 };
-use std::{cell::Cell, pin::pin, time::Duration};
+use std::{
+    cell::{Cell, RefCell},
+    pin::pin,
+    time::Duration,
+};
 
 pub(super) async fn forward(
     connection: &mut Connection,
     live: &Live,
     scratch: &mut Scratch,
-    bytes: &[u8],
+    head: &mut Buffer,
     facts: &Facts,
     matched: &route::Api<Api, Forward>,
     forward: &Forward,
@@ -43,7 +47,15 @@ pub(super) async fn forward(
         many => &many[weighted_choice(shard.random(), many.iter().map(|destination| destination.weight))],
     };
     facts.cluster.set(Some(destination.cluster));
+    let service = Which::Service(destination.cluster);
+    if !service.is_empty(live, &matched.payload)
+        && let Some(after) =
+            exchange::admitted(connection, live, scratch, head, facts, matched, service).await?
+    {
+        return Ok(after);
+    }
     let cluster = &live.clusters[destination.cluster];
+    let (bytes, api) = (head.filled(), &matched.payload);
     write_target(scratch, &destination.destination_path, bytes);
     if !scratch.request.headers.has(Known::XRequestId) {
         write_request_id(&shard, &mut scratch.request_id);
@@ -55,7 +67,7 @@ pub(super) async fn forward(
     let mut tried = Tried::default();
     let mut attempt = 0;
     let mut last = None;
-    let once = !is_repeatable(&scratch.request);
+    let once = !is_repeatable(&scratch.request, scratch.content.is_some());
     let breaker = cluster.spec.breaker.as_ref();
     let mut retrying = None;
     loop {
@@ -102,11 +114,19 @@ pub(super) async fn forward(
                 }
                 .add(1);
                 facts.endpoint.set(socket_address(&lease.host().key.address));
-                let api = &matched.payload;
-                let tried = attempt_once(
-                    connection, live, cluster, scratch, bytes, facts, api, lease, &timeouts,
-                );
-                match tried.await {
+                match attempt_once(
+                    connection,
+                    live,
+                    destination.cluster,
+                    scratch,
+                    bytes,
+                    facts,
+                    api,
+                    lease,
+                    &timeouts,
+                )
+                .await
+                {
                     Ok(after) => return Ok(after),
                     Err(fault) => fault,
                 }
@@ -120,7 +140,7 @@ pub(super) async fn forward(
                 fault
             }
         };
-        if attempt == TRIES || !may_retry(&fault, &scratch.request, facts) {
+        if attempt == TRIES || !may_retry(&fault, scratch, facts) {
             return Err(fault);
         }
         drop(active);
@@ -188,27 +208,31 @@ fn applies(
 }
 
 /// A request is sent again only where that cannot do twice what was asked once.
-fn may_retry(fault: &Fault, request: &RequestHead, facts: &Facts) -> bool {
+fn may_retry(fault: &Fault, scratch: &Scratch, facts: &Facts) -> bool {
+    let kept = scratch.content.is_some();
     // A body that was read in part, of its framing or its content, is not there to be sent again.
-    let replayable = !facts.body_begun.get() && facts.body_in.get() == 0 && !facts.answered.get();
-    replayable
+    let whole = kept || (!facts.body_begun.get() && facts.body_in.get() == 0);
+    whole
+        && !facts.answered.get()
         && match fault.retry {
             Retry::Never => false,
             Retry::Always => true,
-            Retry::IfIdempotent => is_repeatable(request),
+            Retry::IfIdempotent => is_repeatable(&scratch.request, kept),
         }
 }
 
-/// Sent twice it means no more than once, and nothing of it is gone after the first time.
-fn is_repeatable(request: &RequestHead) -> bool {
-    request.method_kind.is_idempotent() && matches!(request.framing, Framing::None | Framing::Length(0))
+/// Sent twice it means no more than once, and nothing of it is gone after the first time: it has no content, or that is
+/// kept.
+fn is_repeatable(request: &RequestHead, kept: bool) -> bool {
+    request.method_kind.is_idempotent()
+        && (kept || matches!(request.framing, Framing::None | Framing::Length(0)))
 }
 
 #[allow(clippy::too_many_arguments, reason = "all that an attempt is made of")]
 async fn attempt_once(
     connection: &mut Connection,
     live: &Live,
-    cluster: &Cluster,
+    cluster_id: usize,
     scratch: &mut Scratch,
     bytes: &[u8],
     facts: &Facts,
@@ -218,14 +242,19 @@ async fn attempt_once(
 ) -> Result<After, Fault> {
     let shard = connection.shard.clone();
     let net = &shard.net;
+    let cluster = &live.clusters[cluster_id];
     let Scratch {
         request,
         response,
         target,
         request_id,
         policies,
+        outbound,
+        authentication,
+        content,
         ..
     } = scratch;
+    let content = content.as_ref().map(Buffer::filled);
     let mut out = net.buffers.small();
     write_head(
         &mut out, connection, &shard, cluster, &lease, request, bytes, target, request_id,
@@ -241,13 +270,22 @@ async fn attempt_once(
         upgrade: request.upgrade.map(|range| range.of(bytes)),
         idle: times.upstream.stream_idle,
         policies: OnResponse {
-            chain: &api.policies,
-            states: policies,
+            ends: connection.known_ends(),
+            live,
+            api,
+            cluster: cluster_id,
+            request,
+            bytes,
+            content,
+            authentication,
+            progress: RefCell::new((policies, outbound)),
         },
     };
     let timeouts = &times.upstream;
 
     let outcome = if facts.request_read.get() {
+        // One copy of what a policy has looked at, in one write with the head.
+        out.vector().extend_from_slice(content.unwrap_or_default());
         let idle = millis(timeouts.stream_idle);
         let written = lease.wire.writer().write_all(net, idle, out).await;
         net.buffers.give(written.1);
@@ -352,6 +390,7 @@ async fn both_ways(
             content: &facts.body_in,
             begun: &begun,
             consumed: &facts.body_begun,
+            filter: None,
         };
         let mut decoder = BodyDecoder::new(framing);
         let result = relay::body(
@@ -568,13 +607,16 @@ mod tests {
     #[test]
     fn a_body_of_which_anything_is_gone_is_never_sent_again() {
         let facts = super::Facts::default();
-        let (request, fault) = (
-            super::RequestHead::default(),
-            super::respond::broken(true, false, super::Phase::RequestSend),
-        );
-        assert!(super::may_retry(&fault, &request, &facts));
+        let mut scratch = super::Scratch::default();
+        let fault = super::respond::broken(true, false, super::Phase::RequestSend);
+        assert!(super::may_retry(&fault, &scratch, &facts));
         facts.body_begun.set(true);
-        assert!(!super::may_retry(&fault, &request, &facts));
+        facts.body_in.set(1);
+        assert!(!super::may_retry(&fault, &scratch, &facts));
+        scratch.content = Some(super::Buffer::from(b"x".to_vec()));
+        assert!(super::may_retry(&fault, &scratch, &facts), "it is kept");
+        facts.answered.set(true);
+        assert!(!super::may_retry(&fault, &scratch, &facts));
     }
 
     #[test]

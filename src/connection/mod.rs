@@ -1,11 +1,12 @@
 //! One client connection: exchanges one after another until one says it is the last.
 
+mod content;
 mod exchange;
 mod forward;
 mod limited;
 mod linger;
-mod policies;
 pub mod outcall;
+mod policies;
 mod respond;
 
 use crate::{
@@ -14,9 +15,11 @@ use crate::{
     listener::Permit,
     net::{self, Accepted, Wire},
     runtime::{self, Driver},
-    shard::{Move, Pace, Shard},
+    shard::{Live, Move, Pace, Shard},
 };
+use policies::Ends;
 use std::{
+    cell::Cell,
     io::Write,
     net::{IpAddr, SocketAddr},
     rc::Rc,
@@ -28,6 +31,8 @@ pub struct Connection {
     shard: Rc<Shard>,
     wire: Wire,
     client: SocketAddr,
+    /// Of this end, once a policy's API has asked.
+    local: Cell<Option<SocketAddr>>,
     /// The client's address as `X-Forwarded-For` wants it, written once per connection.
     client_text: AddressText,
     /// Index of the listener it came by.
@@ -114,6 +119,7 @@ async fn serve(shard: Rc<Shard>, accepted: Accepted, listener: usize, new: bool)
         shard,
         wire,
         client: accepted.client,
+        local: Cell::new(None),
         client_text,
         listener,
         scanner: HeadScanner::default(),
@@ -154,6 +160,33 @@ async fn serve(shard: Rc<Shard>, accepted: Accepted, listener: usize, new: bool)
 }
 
 impl Connection {
+    /// Its two ends, for policies. Where it listens on all addresses the kernel is asked which this is, once.
+    fn ends(&self, live: &Live) -> Ends {
+        let local = self.local.get().unwrap_or_else(|| {
+            let listens = live.snapshot.listeners[self.listener].address;
+            let local = if listens.ip().is_unspecified() {
+                net::local_address(self.wire.socket().descriptor()).unwrap_or(listens)
+            } else {
+                listens
+            };
+            self.local.set(Some(local));
+            local
+        });
+        Ends {
+            client: self.client,
+            local,
+        }
+    }
+
+    /// The same, where [`ends`](Self::ends) was asked before; else this end is not known, and of no account: no policy
+    /// ran.
+    fn known_ends(&self) -> Ends {
+        Ends {
+            client: self.client,
+            local: self.local.get().unwrap_or(self.client),
+        }
+    }
+
     /// Between two requests: whether another shard should serve the next, and then the socket for it.
     ///
     /// Nothing is under way on the driver at this moment: the reply is written, the next wait has not begun, so

@@ -1,99 +1,272 @@
-//! An API's policies, where a request meets them and where its answer does.
+//! A chain's policies, where a request meets them and where its answer does: hands them what they see, and waits for what
+//! they ask for.
 
 use super::{
-    After, Connection,
+    After, Connection, content,
     exchange::{self, Facts, RequestHeaders},
+    outcall,
 };
 use crate::{
-    http1::{ResponseHead, Version},
-    policy::{Chain, Request, Response, State, Step},
+    fault::Fault,
+    http1::{Framing, Method, RequestHead, ResponseHead, Version},
+    net::Buffer,
+    policy::{Answer, Authentication, Context, Event, Filter, Progress, Request, Response, Step, Wait},
     reply,
     route::{self, Lookup},
+    runtime,
     shard::{
-        Scratch,
-        snapshot::{Api, Forward},
+        Live, Scratch, Shard,
+        snapshot::{Api, Forward, NO_POLICIES},
     },
 };
+use std::{cell::RefCell, net::SocketAddr, time::Duration};
 
-/// Runs the request's hooks, in order, until one ends the exchange.
+/// Which of the two chains a request goes through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Which {
+    /// Of the API, before it is known whether a route matches.
+    Api,
+    /// Of the service: index of its cluster.
+    Service(usize),
+}
+
+impl Which {
+    /// Index of the chain.
+    fn chain(self, live: &Live, api: &Api) -> usize {
+        match self {
+            Self::Api => api.chain,
+            Self::Service(cluster) => live.snapshot.outbound[cluster],
+        }
+    }
+
+    pub(super) fn is_empty(self, live: &Live, api: &Api) -> bool {
+        self.chain(live, api) == NO_POLICIES
+    }
+}
+
+/// Runs the request's hooks, in order, until one ends the exchange or waits; then it is to be called again with what it
+/// waited for.
 pub(super) fn on_request(
     connection: &Connection,
+    live: &Live,
     scratch: &mut Scratch,
     bytes: &[u8],
     api: &route::Api<Api, Forward>,
+    which: Which,
+    event: Option<Event>,
 ) -> Step {
+    let chain = which.chain(live, &api.payload);
+    let shard = &connection.shard;
     let Scratch {
         request,
         route,
         policies,
+        outbound,
+        authentication,
         reply,
+        content,
         ..
     } = scratch;
-    reply.clear();
+    let progress = match which {
+        Which::Api => policies,
+        Which::Service(_) => outbound,
+    };
+    let random = || shard.random();
+    let context = context(connection.ends(live), shard, &api.payload, &random);
+    let content = content.as_ref().map(Buffer::filled);
     let mut request = Request {
+        body: content.or_else(|| nothing(request)),
         head: request,
         bytes,
-        client: connection.client,
+        authentication,
         reply,
+        context: &context,
     };
-    api.payload
-        .policies
-        .on_request(&mut request, policies, |rules, request| {
-            let head = &*request.head;
-            let lookup = Lookup {
-                method: head.method.of(bytes),
-                path: head.path.of(bytes),
-                host: head.host.map_or(&b""[..], |host| host.of(bytes)),
-                headers: &RequestHeaders { request: head, bytes },
-            };
-            route::any_matches(rules, &api.base_path, &lookup, route)
-        })
+    let applies = |rules: &[route::Rule], request: &Request<'_>| {
+        let head = &*request.head;
+        let lookup = Lookup {
+            method: head.method.of(bytes),
+            path: head.path.of(bytes),
+            host: head.host.map_or(&b""[..], |host| host.of(bytes)),
+            headers: &RequestHeaders { request: head, bytes },
+        };
+        route::any_matches(rules, &api.base_path, &lookup, route)
+    };
+    let policies = &live.snapshot.chains[chain].policies;
+    let step = policies.on_request(&mut request, &live.locals[chain], progress, event, applies);
+    shard.tend_leases();
+    step
+}
+
+/// The content of a request that has none.
+fn nothing(request: &RequestHead) -> Option<&'static [u8]> {
+    matches!(request.framing, Framing::None | Framing::Length(0)).then_some(b"")
+}
+
+/// Where a policy did not just let the request through: waits, refuses, answers. None: the request goes on.
+///
+/// # Errors
+/// A policy refused, or the client did not send what it waited for.
+#[allow(
+    clippy::too_many_arguments,
+    reason = "all that a hook sees, and what it may change"
+)]
+pub(super) async fn settle(
+    connection: &mut Connection,
+    live: &Live,
+    scratch: &mut Scratch,
+    head: &mut Buffer,
+    facts: &Facts,
+    api: &route::Api<Api, Forward>,
+    which: Which,
+    mut step: Step,
+) -> Result<Option<After>, Fault> {
+    loop {
+        let event = match step {
+            Step::Continue => return Ok(None),
+            Step::Refuse(refusal) => return Err(refusal.fault()),
+            Step::Answer(answer) => {
+                let sent = send(
+                    connection,
+                    live,
+                    scratch,
+                    head.filled(),
+                    facts,
+                    &api.payload,
+                    answer,
+                );
+                return Ok(Some(sent.await));
+            }
+            Step::Wait(Wait::Body) => {
+                content::read(connection, live, scratch, facts).await?;
+                None
+            }
+            Step::Wait(Wait::Call(call)) => {
+                let shard = connection.shard.clone();
+                // Apart, because this future is that of every request that waits for anything.
+                let replied = Box::pin(outcall::call(&shard, live, &call)).await;
+                Some(Event::Replied(replied))
+            }
+            Step::Wait(Wait::Sleep(millis)) => {
+                park(&connection.shard, head);
+                Box::pin(runtime::sleep(Duration::from_millis(millis))).await;
+                Some(Event::Slept)
+            }
+        };
+        connection.shard.net.clock.refresh();
+        step = on_request(connection, live, scratch, head.filled(), api, which, event);
+    }
+}
+
+/// A request that sleeps holds its head's bytes and no more: a pool's buffer is sixteen times the size of most.
+fn park(shard: &Shard, head: &mut Buffer) {
+    if head.capacity() > 2 * head.len() {
+        let copy = Buffer::from(head.filled().to_vec());
+        shard.net.buffers.give(std::mem::replace(head, copy));
+    }
 }
 
 /// What the origin's answer meets on its way back.
 pub(super) struct OnResponse<'e> {
-    pub chain: &'e Chain,
-    pub states: &'e [State],
+    pub ends: Ends,
+    pub live: &'e Live,
+    pub api: &'e Api,
+    /// Index of the cluster that answers.
+    pub cluster: usize,
+    pub request: &'e RequestHead,
+    pub bytes: &'e [u8],
+    pub content: Option<&'e [u8]>,
+    pub authentication: &'e Authentication,
+    /// Of the API's chain and of the service's.
+    pub progress: RefCell<(&'e mut Progress, &'e mut Progress)>,
 }
 
 impl OnResponse<'_> {
-    pub(super) fn run(&self, response: &mut ResponseHead, bytes: &[u8]) {
-        if !self.chain.is_empty() {
-            let mut response = Response {
-                status: response.status,
-                headers: &mut response.headers,
-                bytes,
-            };
-            self.chain.on_response(&mut response, self.states);
+    /// What the content is to pass through, first to last.
+    pub(super) fn run(&self, shard: &Shard, response: &mut ResponseHead, bytes: &[u8]) -> Vec<Filter> {
+        let mut filters = Vec::new();
+        let outbound = Which::Service(self.cluster).chain(self.live, self.api);
+        if self.api.chain == NO_POLICIES && outbound == NO_POLICIES {
+            return filters;
         }
+        let random = || shard.random();
+        let context = context(self.ends, shard, self.api, &random);
+        let mut response = Response {
+            status: response.status,
+            headers: &mut response.headers,
+            bytes,
+            request: self.request,
+            request_bytes: self.bytes,
+            request_body: self.content,
+            authentication: self.authentication,
+            filters: Some(&mut filters),
+            context: &context,
+        };
+        let (inner, outer) = &mut *self.progress.borrow_mut();
+        for (chain, progress) in [(outbound, outer), (self.api.chain, inner)] {
+            let policies = &self.live.snapshot.chains[chain].policies;
+            policies.on_response(&mut response, &self.live.locals[chain], progress);
+        }
+        filters
     }
 }
 
 /// What a reply of the gateway's own meets: the hooks of the policies that the request has met.
-pub(super) fn on_reply(scratch: &mut Scratch, api: &Api, status: u16) {
-    let Scratch { policies, reply, .. } = scratch;
-    if api.policies.is_empty() {
-        reply.clear();
-        return;
-    }
+pub(super) fn on_reply(
+    connection: &Connection,
+    live: &Live,
+    scratch: &mut Scratch,
+    bytes: &[u8],
+    facts: &Facts,
+    api: &Api,
+    status: u16,
+) {
+    let outbound = facts
+        .cluster
+        .get()
+        .map_or(NO_POLICIES, |cluster| live.snapshot.outbound[cluster]);
+    let Scratch {
+        request,
+        policies,
+        outbound: progress,
+        authentication,
+        reply,
+        content,
+        ..
+    } = scratch;
+    let shard = &connection.shard;
+    let random = || shard.random();
+    let context = context(connection.ends(live), shard, api, &random);
     let mut response = Response {
         status,
         headers: reply,
         bytes: b"",
+        request,
+        request_bytes: bytes,
+        request_body: content.as_ref().map(Buffer::filled),
+        authentication,
+        filters: None,
+        context: &context,
     };
-    api.policies.on_response(&mut response, policies);
+    for (chain, progress) in [(outbound, progress), (api.chain, policies)] {
+        let policies = &live.snapshot.chains[chain].policies;
+        policies.on_response(&mut response, &live.locals[chain], progress);
+    }
 }
 
-/// A policy's own answer, which is no refusal.
-pub(super) async fn answer(
+/// A policy's own answer.
+async fn send(
     connection: &mut Connection,
+    live: &Live,
     scratch: &mut Scratch,
+    bytes: &[u8],
     facts: &Facts,
     api: &Api,
-    status: u16,
+    answer: Answer,
 ) -> After {
     let shard = connection.shard.clone();
-    on_reply(scratch, api, status);
+    on_reply(connection, live, scratch, bytes, facts, api, answer.status);
+    facts.refusal.set(answer.refusal);
     let request = &scratch.request;
     let keep_alive = request.keep_alive && facts.request_read.get() && !shard.draining();
     let date = shard.net.clock.http_date();
@@ -102,15 +275,52 @@ pub(super) async fn answer(
         date: &date,
         keep_alive,
         http10: request.version == Version::Http10,
-        head: false,
+        head: request.method_kind == Method::Head,
         added: &scratch.reply,
     };
-    reply::empty(out.vector(), status, terms);
-    facts.status.set(status);
+    let content = answer.body.as_deref();
+    reply::answer(out.vector(), answer.status, content.map(<[u8]>::len), terms);
+    facts.status.set(answer.status);
     facts.head_out.set(out.len() as u64);
-    if exchange::send(&shard, &mut connection.wire, out).await && keep_alive {
-        After::KeepAlive
-    } else {
-        exchange::end(connection, &scratch.request, facts)
+    let mut content = content.filter(|_| !terms.head).unwrap_or_default();
+    facts.body_out.set(content.len() as u64);
+    // In pieces, so that a slow reader of a large one holds a buffer and not another copy of all of it.
+    let sent = loop {
+        let (piece, rest) = content.split_at(content.len().min(out.spare_len()));
+        out.vector().extend_from_slice(piece);
+        content = rest;
+        if !exchange::send(&shard, &mut connection.wire, out).await {
+            break false;
+        }
+        facts.answered.set(true);
+        if content.is_empty() {
+            break true;
+        }
+        out = shard.net.buffers.large();
+    };
+    match (sent, keep_alive) {
+        (true, true) => After::KeepAlive,
+        (true, false) => exchange::end(connection, &scratch.request, facts),
+        (false, _) => After::Close,
+    }
+}
+
+/// The two ends of a client's connection.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ends {
+    pub client: SocketAddr,
+    pub local: SocketAddr,
+}
+
+fn context<'e>(ends: Ends, shard: &'e Shard, api: &'e Api, random: &'e dyn Fn() -> u64) -> Context<'e> {
+    Context {
+        now: shard.net.clock.now(),
+        unix_millis: shard.net.clock.unix_millis(),
+        random,
+        client: ends.client,
+        local: ends.local,
+        scheme: "http",
+        api: &api.name,
+        leases: &shard.leases,
     }
 }

@@ -6,10 +6,11 @@ use crate::{
     fault::{Fault, Kind, Phase, Retry, Side},
     http1::{BodyDecoder, Framing, HeadScanner, ResponseHead, Scan, Version, encode, upgrade_agrees},
     net::{Buffer, Reader, Watch, Writer},
+    policy::Filter,
     relay::{self, Broken, Output, Transfer},
     shard::{Shard, snapshot::Limits},
 };
-use std::{io, time::Duration};
+use std::{cell::RefCell, io, time::Duration};
 
 /// What of the client decides how it is answered.
 pub(super) struct Client<'c> {
@@ -67,13 +68,16 @@ pub(super) async fn respond(
         }
         if response.status >= 200 {
             let mut out = net.buffers.small();
-            let framing = outgoing(response.framing, client.version);
+            let filters = client.policies.run(client.shard, response, head);
+            let mut framing = outgoing(response.framing, client.version);
+            if framing != Framing::None && filters.iter().any(Filter::changes_length) {
+                framing = outgoing(Framing::Chunked, client.version);
+            }
             // The rest of an unfinished upload would stand where the next request should.
             let keep_alive = client.keep_alive
                 && framing != Framing::UntilClose
                 && client.facts.request_read.get()
                 && !client.shard.draining();
-            client.policies.run(response, head);
             encode::response(
                 out.vector(),
                 head,
@@ -88,12 +92,20 @@ pub(super) async fn respond(
                 reusable: response.keep_alive,
                 upgraded: false,
             };
-            let whole = whole_body(response.framing, framing, from.buffered().len());
+            let whole = (filters.is_empty() || framing == Framing::None)
+                .then(|| whole_body(response.framing, framing, from.buffered().len()))
+                .flatten();
             return match whole {
-                Some(length) => send(client, from, to, length, out).await,
+                Some(length) => {
+                    // What has no content is complete.
+                    filters
+                        .into_iter()
+                        .for_each(|filter| filter.finish(&mut Vec::new()));
+                    send(client, from, to, length, out).await
+                }
                 None => {
                     net.futures
-                        .hold(body(client, from, to, response, framing, out))
+                        .hold(body(client, from, to, response, framing, filters, out))
                         .await
                 }
             }
@@ -235,9 +247,11 @@ async fn body(
     to: &mut Writer<'_>,
     response: &ResponseHead,
     framing: Framing,
+    filters: Vec<Filter>,
     out: Buffer,
 ) -> Result<(), Fault> {
     let facts = client.facts;
+    let filters = Filters(RefCell::new(filters));
     // A response is never read again.
     let consumed = std::cell::Cell::new(false);
     let transfer = Transfer {
@@ -253,11 +267,45 @@ async fn body(
         content: &facts.body_out,
         begun: &facts.answered,
         consumed: &consumed,
+        filter: (!filters.0.borrow().is_empty()).then_some(&filters),
     };
     let mut decoder = BodyDecoder::new(response.framing);
     relay::body(&transfer, from, &mut decoder, to, out)
         .await
         .map_err(|broken| body_fault(&broken))
+}
+
+/// Policies' filters, one after another.
+struct Filters(RefCell<Vec<Filter>>);
+
+impl relay::Filter for Filters {
+    fn push(&self, content: &[u8], out: &mut Vec<u8>) {
+        let mut filters = self.0.borrow_mut();
+        let Some((last, before)) = filters.split_last_mut() else {
+            return;
+        };
+        let mut piece = std::borrow::Cow::Borrowed(content);
+        for filter in before {
+            let mut next = Vec::new();
+            filter.push(&piece, &mut next);
+            piece = next.into();
+        }
+        last.push(&piece, out);
+    }
+
+    fn finish(&self, out: &mut Vec<u8>) {
+        // What one still had goes through those behind it, before they are told of the end.
+        let mut rest = Vec::new();
+        for mut filter in self.0.take() {
+            let mut next = Vec::new();
+            if !rest.is_empty() {
+                filter.push(&rest, &mut next);
+            }
+            filter.finish(&mut next);
+            rest = next;
+        }
+        out.append(&mut rest);
+    }
 }
 
 /// 101 (RFC 9110 §15.2.2): only to a protocol the client offered; then the connection is a tunnel.

@@ -2,6 +2,7 @@ use super::*;
 use crate::{
     listener::Admission,
     observe::counters::Counters,
+    policy::rate_limit::{Bank, HashKey},
     route,
     runtime::{Driver, DriverChoice, choose},
     shard::{
@@ -12,6 +13,7 @@ use crate::{
 use std::{
     io::{Read, Write},
     net::TcpStream,
+    num::NonZeroU32,
     sync::{Arc, mpsc},
 };
 
@@ -64,11 +66,7 @@ fn a_panic_closes_its_own_connection(driver: Driver) {
             address,
             routes: route::Table::<Api, _>::new(Vec::new()),
         }],
-        clusters: Vec::new(),
-        limits: Default::default(),
-        runtime: Default::default(),
-        shutdown: Default::default(),
-        access_log: None,
+        ..Snapshot::default()
     };
     let counters = Arc::new(Counters::default());
     let (outbox, inbox) = inbox().expect("descriptors");
@@ -81,6 +79,8 @@ fn a_panic_closes_its_own_connection(driver: Driver) {
         records: None,
         pseudonym: "ringway-test".into(),
         peers: None,
+        shards: NonZeroU32::MIN,
+        bank: Bank::new(1, HashKey::new(&[1; 16])),
         seed: 1,
     };
     let ready = Box::new(move || ready.send(()).expect("the test waits"));

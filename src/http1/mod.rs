@@ -47,7 +47,7 @@ fn is_tchar(byte: u8) -> bool {
     TCHAR[byte as usize]
 }
 
-fn is_token(bytes: &[u8]) -> bool {
+pub fn is_token(bytes: &[u8]) -> bool {
     !bytes.is_empty() && bytes.iter().all(|&byte| is_tchar(byte))
 }
 

@@ -144,6 +144,13 @@ pub fn connect_result(descriptor: RawFd, driver: Driver) -> io::Result<()> {
     Ok(())
 }
 
+/// Of this end of a connection; None where the kernel does not say, or it has no such address.
+pub fn local_address(descriptor: RawFd) -> Option<SocketAddr> {
+    // SAFETY: the descriptor is open while its owner lends it, and is not closed by this view of it.
+    let socket = unsafe { std::os::fd::BorrowedFd::borrow_raw(descriptor) };
+    socket2::SockRef::from(&socket).local_addr().ok()?.as_socket()
+}
+
 /// Whether a read would find something: bytes, the end, an error. Takes nothing and never waits.
 pub(super) fn has_news(descriptor: RawFd) -> bool {
     let mut byte = 0u8;

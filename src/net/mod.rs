@@ -12,7 +12,7 @@ pub use buffers::{Buffer, Buffers, LARGE, SMALL};
 pub use deadline::{Deadline, Deadlines, SWEEP};
 use listen::reset_on_close;
 pub use listen::{
-    Accepted, BACKLOG, accept, bind, connect, connect_result, connect_unix, duplicate,
+    Accepted, BACKLOG, accept, bind, connect, connect_result, connect_unix, duplicate, local_address,
     raise_descriptor_limit, refuse_new_connections, send_now, shut, shut_write,
 };
 pub use pipe::{Lent, PIPE, Pipe, Pipes};

@@ -1,7 +1,7 @@
 //! `cors-flex`: which web pages may call the API (Fetch standard, "CORS protocol"). It runs before everything else and
 //! answers every OPTIONS itself, as the vendor's does; it refuses nothing: a browser does, for want of a permission.
 
-use super::{Request, Response, State, Step};
+use super::{Answer, Request, Response, State, Step};
 use crate::{
     http1::Method,
     located::{Bounded, Located, Problems},
@@ -132,7 +132,7 @@ impl Cors {
             b"Origin, Access-Control-Request-Method, Access-Control-Request-Headers",
         );
         *state = State::Cors(allowed);
-        Step::Answer(NO_CONTENT)
+        Step::Answer(Answer::empty(NO_CONTENT))
     }
 
     pub(super) fn on_response(&self, response: &mut Response<'_>, state: &State) {

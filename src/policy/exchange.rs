@@ -1,35 +1,52 @@
 //! What a policy sees of an exchange, and what it may do to it.
+//!
+//! Policies never wait: a hook that cannot go on says what it needs ([`Wait`]) and is called again when that is there.
+//! So all of them are replayed in tests without a socket, and those that never wait pay nothing for those that do.
 
+use super::{Authentication, Context, Filter, view::ExchangeView};
 use crate::{
     fault::{Fault, Kind, Phase},
     http1::{Headers, RequestHead},
+    outcall::{CallError, Outcall, Reply},
 };
-use std::net::SocketAddr;
+use std::sync::Arc;
 
 /// A request, as sent by the client and as the policies before this one left it.
-#[derive(Debug)]
 pub struct Request<'e> {
     pub head: &'e mut RequestHead,
     /// What `head` was parsed from.
     pub bytes: &'e [u8],
-    pub client: SocketAddr,
+    /// Its content: None until a policy has asked for it with [`Wait::Body`], unless there is none.
+    pub body: Option<&'e [u8]>,
+    /// What the policies before this one found out of who sends it.
+    pub authentication: &'e mut Authentication,
     /// Lines for the gateway's own answer, if it comes to that.
     pub reply: &'e mut Headers,
+    pub context: &'e Context<'e>,
 }
 
 /// An answer: the origin's, or the gateway's own.
-#[derive(Debug)]
 pub struct Response<'e> {
     pub status: u16,
     pub headers: &'e mut Headers,
     /// What `headers` were parsed from; empty for the gateway's own.
     pub bytes: &'e [u8],
+    /// The request it answers, as the policies left it.
+    pub request: &'e RequestHead,
+    pub request_bytes: &'e [u8],
+    /// The request's content, where a policy asked for it.
+    pub request_body: Option<&'e [u8]>,
+    pub authentication: &'e Authentication,
+    /// What the content passes through on its way, first to last. None: the gateway's own, or none at all.
+    pub filters: Option<&'e mut Vec<Filter>>,
+    pub context: &'e Context<'e>,
 }
 
-/// What a policy remembers of a request until the answer; one place for each policy of the chain.
+/// What a policy remembers of a request until the answer; one place for each policy of the chain. What has to be undone
+/// when the exchange ends, however it ends, is undone where the value is dropped.
 #[derive(Debug, Default)]
 pub enum State {
-    /// It did not run: its rules say so, or a policy before it refused.
+    /// It did not run: its rules say so, or a policy before it ended the exchange.
     #[default]
     NotRun,
     Ran,
@@ -38,12 +55,53 @@ pub enum State {
 }
 
 /// How it goes on after a policy.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum Step {
     Continue,
     Refuse(Refusal),
-    /// Answered with this status and no body; [`Request::reply`] has the lines.
-    Answer(u16),
+    /// Answered; the policies after this one are not asked. [`Request::reply`] has the lines.
+    Answer(Answer),
+    /// The hook is called again when this is there.
+    Wait(Wait),
+}
+
+/// An answer of a policy's own, which goes back through the policies before it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// 200..=599
+    pub status: u16,
+    /// Its content; its length is written by whoever sends it. None for an answer without any.
+    pub body: Option<Arc<[u8]>>,
+    /// Set where it is a refusal in other words than ours: what the record calls it.
+    pub refusal: Option<Refusal>,
+}
+
+impl Answer {
+    pub const fn empty(status: u16) -> Self {
+        Self {
+            status,
+            body: None,
+            refusal: None,
+        }
+    }
+}
+
+/// What a policy waits for.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Wait {
+    /// The request's content, whole: 1 MiB at most, else 413 (the vendor's limit). `on_request` is called again.
+    Body,
+    /// A call of the policy's own. `on_resume` is called with [`Event::Replied`].
+    Call(Box<Outcall>),
+    /// Milliseconds. `on_resume` is called with [`Event::Slept`].
+    Sleep(u64),
+}
+
+/// What a policy waited for.
+#[derive(Debug)]
+pub enum Event {
+    Replied(Result<Reply, CallError>),
+    Slept,
 }
 
 /// Why a policy refuses. A closed set, as [`Kind`] is.
@@ -64,6 +122,12 @@ impl Refusal {
     }
 }
 
+impl From<Refusal> for Step {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refuse(refusal)
+    }
+}
+
 impl Request<'_> {
     /// The values of all lines of that name, in any case.
     pub fn values<'s>(&'s self, name: &'s str) -> impl Iterator<Item = &'s [u8]> + 's {
@@ -74,5 +138,31 @@ impl Request<'_> {
     /// one that is no line all the same is left out rather than sent.
     pub fn reply(&mut self, name: &str, value: &[u8]) {
         let _ = self.reply.append(name.as_bytes(), value);
+    }
+
+    /// For expressions.
+    pub fn view(&self) -> ExchangeView<'_> {
+        ExchangeView::new(
+            self.head,
+            self.bytes,
+            self.body,
+            self.authentication,
+            None,
+            self.context,
+        )
+    }
+}
+
+impl Response<'_> {
+    /// For expressions; `attributes.headers` are the response's.
+    pub fn view(&self) -> ExchangeView<'_> {
+        ExchangeView::new(
+            self.request,
+            self.request_bytes,
+            self.request_body,
+            self.authentication,
+            Some((self.status, self.headers, self.bytes)),
+            self.context,
+        )
     }
 }

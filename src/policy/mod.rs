@@ -4,18 +4,32 @@
 //! lists what a new one needs. What a policy sees and may do is in [`exchange`]; in what order they run, [`chain`].
 
 mod access_block;
+mod authentication;
 mod basic_authentication;
 mod chain;
+mod context;
 mod contracts;
 mod cors;
+mod credential_injection;
 mod exchange;
+mod filter;
 mod header_removal;
-mod spike_control;
+mod local;
 pub mod rate_limit;
+mod site;
+mod spike_control;
+mod tree;
+mod view;
 
-pub use chain::{Bound, Chain};
+pub use authentication::Authentication;
+pub use chain::{Bound, Chain, Progress};
+pub use context::{Context, ShardParts};
 pub use contracts::{Client, Contracts, Terms};
-pub use exchange::{Refusal, Request, Response, State, Step};
+pub use exchange::{Answer, Event, Refusal, Request, Response, State, Step, Wait};
+pub use filter::Filter;
+pub use local::Local;
+pub use site::{Destination, Site, Upstreams, template};
+pub use view::ExchangeView;
 
 use crate::located::{Decode, Node, Origin, Problems, schema::Definitions};
 
@@ -26,6 +40,7 @@ pub enum Policy {
     BasicAuthentication(basic_authentication::BasicAuthentication),
     Cors(cors::Cors),
     HeaderRemoval(header_removal::HeaderRemoval),
+    CredentialInjectionBasic(credential_injection::basic::CredentialInjectionBasic),
 }
 
 /// A policy by name, before it has a configuration.
@@ -35,16 +50,36 @@ pub enum Kind {
     BasicAuthentication,
     Cors,
     HeaderRemoval,
+    CredentialInjectionBasic,
+}
+
+/// What a policy is bound to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Direction {
+    /// An API, inline, by name or by selection.
+    Inbound,
+    /// A Service: it sees what leaves for the upstream, after all inbound policies.
+    Outbound,
 }
 
 impl Kind {
     /// Every policy of a chain, by the name it is bound with.
-    pub const ALL: [(&'static str, Self); 4] = [
+    pub const ALL: [(&'static str, Self); 5] = [
         ("access-block", Self::AccessBlock),
         ("http-basic-authentication-flex", Self::BasicAuthentication),
         ("cors-flex", Self::Cors),
         ("header-removal-flex", Self::HeaderRemoval),
+        ("credential-injection-basic-auth", Self::CredentialInjectionBasic),
     ];
+
+    pub fn direction(self) -> Direction {
+        match self {
+            Self::AccessBlock | Self::BasicAuthentication | Self::Cors | Self::HeaderRemoval => {
+                Direction::Inbound
+            }
+            Self::CredentialInjectionBasic => Direction::Outbound,
+        }
+    }
 
     /// CORS answers a browser's questions before anybody else may refuse them, and takes neither an order nor rules.
     pub fn is_first(self) -> bool {
@@ -60,6 +95,9 @@ impl Kind {
             }
             Self::Cors => Some(cors::CorsSpec::schema(definitions)),
             Self::HeaderRemoval => Some(header_removal::HeaderRemovalSpec::schema(definitions)),
+            Self::CredentialInjectionBasic => Some(
+                credential_injection::basic::CredentialInjectionBasicSpec::schema(definitions),
+            ),
         }
     }
 
@@ -70,7 +108,13 @@ impl Kind {
 
     /// `origin` is where the policy is named, for what is missing. None when it could not be compiled; then at least
     /// one problem was reported.
-    pub fn compile(self, config: Option<&Node>, origin: &Origin, problems: &mut Problems) -> Option<Policy> {
+    pub fn compile(
+        self,
+        config: Option<&Node>,
+        origin: &Origin,
+        _site: &mut Site<'_>,
+        problems: &mut Problems,
+    ) -> Option<Policy> {
         let before = problems.len();
         let policy = match self {
             Self::AccessBlock => access_block::check(config, problems).then_some(Policy::AccessBlock),
@@ -89,6 +133,11 @@ impl Kind {
                 header_removal::HeaderRemoval::compile(&decoded(config, origin, problems)?, origin, problems)
                     .map(Policy::HeaderRemoval)
             }
+            Self::CredentialInjectionBasic => credential_injection::basic::CredentialInjectionBasic::compile(
+                &decoded(config, origin, problems)?,
+                problems,
+            )
+            .map(Policy::CredentialInjectionBasic),
         };
         policy.filter(|_| problems.len() == before)
     }
@@ -107,18 +156,54 @@ impl Policy {
         matches!(self, Self::Cors(_))
     }
 
-    fn on_request(&self, request: &mut Request<'_>, state: &mut State) -> Step {
+    /// What one shard keeps for it.
+    fn local(&self, _parts: &ShardParts<'_>) -> Local {
+        match self {
+            Self::AccessBlock
+            | Self::BasicAuthentication(_)
+            | Self::Cors(_)
+            | Self::HeaderRemoval(_)
+            | Self::CredentialInjectionBasic(_) => Local::None,
+        }
+    }
+
+    fn on_request(&self, request: &mut Request<'_>, _local: &Local, state: &mut State) -> Step {
         match self {
             Self::AccessBlock => access_block::on_request(),
             Self::BasicAuthentication(policy) => policy.on_request(request),
             Self::Cors(policy) => policy.on_request(request, state),
             Self::HeaderRemoval(policy) => policy.on_request(request),
+            Self::CredentialInjectionBasic(policy) => policy.on_request(request),
         }
     }
 
-    fn on_response(&self, response: &mut Response<'_>, state: &State) {
+    /// After [`Wait::Call`] and [`Wait::Sleep`].
+    fn on_resume(
+        &self,
+        _event: Event,
+        _request: &mut Request<'_>,
+        _local: &Local,
+        _state: &mut State,
+    ) -> Step {
         match self {
-            Self::AccessBlock | Self::BasicAuthentication(_) => {}
+            Self::AccessBlock
+            | Self::BasicAuthentication(_)
+            | Self::Cors(_)
+            | Self::HeaderRemoval(_)
+            | Self::CredentialInjectionBasic(_) => {
+                // None of them waits. An access policy that is resumed all the same must not let through what it has
+                // not looked at.
+                Step::Refuse(Refusal::new(
+                    crate::fault::Kind::Internal,
+                    "the policy does not wait",
+                ))
+            }
+        }
+    }
+
+    fn on_response(&self, response: &mut Response<'_>, _local: &Local, state: &mut State) {
+        match self {
+            Self::AccessBlock | Self::BasicAuthentication(_) | Self::CredentialInjectionBasic(_) => {}
             Self::Cors(policy) => policy.on_response(response, state),
             Self::HeaderRemoval(policy) => policy.on_response(response),
         }
@@ -127,7 +212,7 @@ impl Policy {
     /// Without one of these an answer need not be walked through.
     fn sees_responses(&self) -> bool {
         match self {
-            Self::AccessBlock | Self::BasicAuthentication(_) => false,
+            Self::AccessBlock | Self::BasicAuthentication(_) | Self::CredentialInjectionBasic(_) => false,
             Self::Cors(_) => true,
             Self::HeaderRemoval(policy) => policy.sees_responses(),
         }

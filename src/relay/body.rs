@@ -31,6 +31,13 @@ pub enum Broken {
     },
 }
 
+/// What content passes through on its way. Called in the order of the content, with what goes on appended to `out`.
+pub trait Filter {
+    fn push(&self, content: &[u8], out: &mut Vec<u8>);
+    /// After the last piece; not called of a body that breaks off.
+    fn finish(&self, out: &mut Vec<u8>);
+}
+
 /// The terms of one body.
 pub struct Transfer<'t> {
     pub net: &'t Net,
@@ -47,6 +54,8 @@ pub struct Transfer<'t> {
     /// Set when anything of the body is consumed, be it framing: from then on it cannot be read from its beginning
     /// again. Content alone does not tell: a decoder that starts after a chunk's size takes content for framing.
     pub consumed: &'t Cell<bool>,
+    /// None: the content goes on as it came, and need not be looked at.
+    pub filter: Option<&'t dyn Filter>,
 }
 
 /// Writes `head` (an encoded head, or an empty buffer) and then the body the decoder finds. The head and what is
@@ -67,6 +76,7 @@ pub async fn body(
         written: 0,
         full_read: false,
         since_pause: 0,
+        filtered: Vec::new(),
     };
     let result = state.run(from, decoder, to).await;
     if let Some(buffer) = state.outgoing.take() {
@@ -84,6 +94,8 @@ pub(super) struct State<'s, 't> {
     pub(super) full_read: bool,
     /// Bytes moved since the other tasks had a turn.
     pub(super) since_pause: usize,
+    /// What the filter made of a piece.
+    filtered: Vec<u8>,
 }
 
 impl State<'_, '_> {
@@ -100,7 +112,8 @@ impl State<'_, '_> {
                 return Ok(());
             }
             self.breathe().await;
-            if self.transfer.output == Output::Raw && decoder.is_plain() {
+            let unseen = self.transfer.filter.is_none();
+            if unseen && self.transfer.output == Output::Raw && decoder.is_plain() {
                 return self.pass(from, decoder, to).await;
             }
             self.read_more(from, decoder).await?;
@@ -120,12 +133,14 @@ impl State<'_, '_> {
                 .map_err(|error| Broken::Malformed(error.detail))?;
             let (used, complete, more) = match event {
                 Event::Data { skip, length } => {
-                    count(self.transfer, length)?;
-                    append(
-                        outgoing.vector(),
-                        self.transfer.output,
-                        &input[skip..skip + length],
-                    );
+                    let mut content = &input[skip..skip + length];
+                    if let Some(filter) = self.transfer.filter {
+                        self.filtered.clear();
+                        filter.push(content, &mut self.filtered);
+                        content = &self.filtered;
+                    }
+                    count(self.transfer, content.len())?;
+                    append(outgoing.vector(), self.transfer.output, content);
                     (skip + length, decoder.is_complete(), true)
                 }
                 Event::NeedMore { skip } => (skip, false, false),
@@ -136,6 +151,12 @@ impl State<'_, '_> {
             }
             from.consume(used, &self.transfer.net.buffers);
             if complete {
+                if let Some(filter) = self.transfer.filter {
+                    self.filtered.clear();
+                    filter.finish(&mut self.filtered);
+                    count(self.transfer, self.filtered.len())?;
+                    append(outgoing.vector(), self.transfer.output, &self.filtered);
+                }
                 self.finish_framing();
                 return Ok(true);
             }
@@ -289,6 +310,7 @@ mod tests {
                     content: &content,
                     begun: &begun,
                     consumed: &consumed,
+                    filter: None,
                 };
                 let head = Buffer::from(b"POST / HTTP/1.1\r\n\r\n".to_vec());
                 let mut decoder = BodyDecoder::new(Framing::Chunked);

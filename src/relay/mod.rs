@@ -7,5 +7,5 @@ mod plain;
 mod splice;
 mod tunnel;
 
-pub use body::{Broken, Output, Transfer, body};
+pub use body::{Broken, Filter, Output, Transfer, body};
 pub use tunnel::{Ended, tunnel};

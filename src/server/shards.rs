@@ -1,11 +1,13 @@
 //! All shards of the process, as control has them.
 
+use super::sizes;
 use crate::{
     listener::Admission,
     observe::{
         counters::{Counters, Totals},
         queue::{RecordReceiver, queue},
     },
+    policy::rate_limit::{Bank, HashKey, keys_for_memory},
     runtime::Chosen,
     shard::{self, Board, Message, Outbox, Parts, Peers, Start, inbox, snapshot::Snapshot},
 };
@@ -13,6 +15,7 @@ use std::{
     hash::{BuildHasher, RandomState},
     io,
     net::IpAddr,
+    num::NonZeroU32,
     os::fd::OwnedFd,
     sync::Arc,
 };
@@ -57,6 +60,14 @@ impl Shards {
         let admission = Arc::new(Admission::new(limits.connections, limits.connections_per_client));
         let (sender, events) = mpsc::unbounded_channel();
         let seeds = RandomState::new();
+        let shards = u32::try_from(count).ok().and_then(NonZeroU32::new);
+        let shards = shards.ok_or("there must be a shard")?;
+        let hash_key =
+            HashKey::random().map_err(|error| format!("the system has no random numbers: {error}"))?;
+        let keys = snapshot
+            .rate_limit_keys
+            .unwrap_or_else(|| keys_for_memory(sizes::memory()));
+        let bank = Bank::new(keys, hash_key);
         let pseudonym: Arc<str> = format!("ringway-{:08x}", seeds.hash_one(0) as u32).into();
         let mut all = Self {
             outboxes: Arc::from([]),
@@ -93,6 +104,8 @@ impl Shards {
                     records,
                     pseudonym: pseudonym.clone(),
                     peers: Peers::new(index, board.clone(), all.outboxes.clone()),
+                    shards,
+                    bank: bank.clone(),
                     seed: seeds.hash_one(index + 1),
                 },
                 listeners,
@@ -221,11 +234,7 @@ mod tests {
                 address,
                 routes: route::Table::<Api, Forward>::new(Vec::new()),
             }],
-            clusters: Vec::new(),
-            limits: Default::default(),
-            runtime: Default::default(),
-            shutdown: Default::default(),
-            access_log: None,
+            ..Snapshot::default()
         };
         let file = std::fs::File::open("/proc/self/exe").expect("a file");
         let chosen = choose(DriverChoice::Epoll).expect("epoll");

@@ -51,6 +51,44 @@ fn parse_cpu_max(text: &str) -> Option<f64> {
     Some(quota.parse::<f64>().ok()? / period.parse::<f64>().ok()?)
 }
 
+/// Bytes this process may use: the cgroup's limit, the smallest along the path to the root, or the machine's memory.
+/// 1 GiB where the kernel does not say.
+pub(super) fn memory() -> u64 {
+    let machine = fs::read_to_string("/proc/meminfo")
+        .ok()
+        .and_then(|text| parse_memory_total(&text));
+    let own = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    let version_2 = own
+        .lines()
+        .find_map(|line| line.strip_prefix("0::"))
+        .unwrap_or("/");
+    let mut smallest = machine.unwrap_or(1 << 30);
+    let mut path = version_2.trim_end_matches('/');
+    loop {
+        for file in [
+            format!("/sys/fs/cgroup{path}/memory.max"),
+            format!("/sys/fs/cgroup/memory{path}/memory.limit_in_bytes"),
+        ] {
+            let limit = fs::read_to_string(file).ok();
+            // `max` is no number, and no limit.
+            if let Some(limit) = limit.and_then(|text| text.trim().parse().ok()) {
+                smallest = smallest.min(limit);
+            }
+        }
+        let Some((parent, _)) = path.rsplit_once('/') else {
+            return smallest;
+        };
+        path = parent;
+    }
+}
+
+/// `MemTotal:       24736000 kB`
+fn parse_memory_total(text: &str) -> Option<u64> {
+    let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
+    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    kib.checked_mul(1024)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -60,6 +98,16 @@ mod tests {
         assert_eq!(parse_cpu_max("50000 100000\n"), Some(0.5));
         assert_eq!(parse_cpu_max("max 100000\n"), None);
         assert_eq!(parse_cpu_max(""), None);
+    }
+
+    #[test]
+    fn memory_is_read_and_never_nothing() {
+        assert_eq!(
+            parse_memory_total("MemTotal:       2048 kB\nMemFree: 1 kB\n"),
+            Some(2 << 20)
+        );
+        assert_eq!(parse_memory_total("MemFree: 1 kB\n"), None);
+        assert!(memory() > 1 << 20);
     }
 
     #[test]

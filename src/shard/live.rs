@@ -1,20 +1,34 @@
 //! A snapshot with the state one shard built for it.
 
 use super::snapshot::Snapshot;
-use crate::upstream::{Cluster, Hosts};
+use crate::{
+    policy::{Local, ShardParts},
+    upstream::{Cluster, Hosts},
+};
 use std::{net::IpAddr, rc::Rc, sync::Arc};
 
 pub struct Live {
     pub snapshot: Arc<Snapshot>,
     /// In the order of `snapshot.clusters`.
     pub clusters: Vec<Cluster>,
+    /// What policies keep on this shard: in the order of `snapshot.chains`, one for each policy.
+    pub locals: Vec<Vec<Local>>,
 }
 
 impl Live {
-    pub fn new(snapshot: Arc<Snapshot>, hosts: &Rc<Hosts>) -> Self {
+    /// `parts.name` is of no account.
+    pub fn new(snapshot: Arc<Snapshot>, hosts: &Rc<Hosts>, parts: &ShardParts<'_>) -> Self {
         let clusters = snapshot.clusters.iter().cloned();
         let clusters = clusters.map(|spec| Cluster::new(spec, hosts.clone())).collect();
-        Self { snapshot, clusters }
+        let chains = snapshot.chains.iter();
+        let locals = chains
+            .map(|chain| chain.policies.locals(&chain.owner, parts))
+            .collect();
+        Self {
+            snapshot,
+            clusters,
+            locals,
+        }
     }
 
     pub fn resolved(&self, name: &str, addresses: &[IpAddr]) {

@@ -19,17 +19,24 @@ use crate::{
     connection::{self, Arrival},
     http1,
     listener::Admission,
+    net::Buffer,
     net::Net,
     observe::{counters::Counters, queue::RecordSender},
-    policy, route,
-    runtime::Driver,
+    policy::{
+        self, ShardParts,
+        rate_limit::{Bank, Leases},
+    },
+    route,
+    runtime::{self, Driver},
     upstream::Hosts,
 };
 use snapshot::Snapshot;
 use std::{
     cell::{Cell, RefCell},
+    num::NonZeroU32,
     rc::Rc,
     sync::Arc,
+    time::Duration,
 };
 
 pub struct Shard {
@@ -54,6 +61,10 @@ pub struct Shard {
     /// None: this shard is alone.
     peers: Option<Peers>,
     random: Cell<u64>,
+    /// This shard's share of all rate limits.
+    pub leases: Leases,
+    /// A task is under way that gives back what of it is not spent.
+    lending: Cell<bool>,
 }
 
 /// What an exchange writes into while it runs; recycled, so that a warm shard parses and routes without
@@ -64,13 +75,21 @@ pub struct Scratch {
     pub response: http1::ResponseHead,
     pub route: route::Scratch,
     /// What the API's policies remember of the request.
-    pub policies: Vec<policy::State>,
+    pub policies: policy::Progress,
+    /// The same of the service's.
+    pub outbound: policy::Progress,
+    pub authentication: policy::Authentication,
+    /// The request's content, where a policy asked for it.
+    pub content: Option<Buffer>,
     /// Lines that policies add to a reply of the gateway's own.
     pub reply: http1::Headers,
     pub target: Vec<u8>,
     /// Given to requests that bring none: 32 hexadecimal digits.
     pub request_id: [u8; 32],
 }
+
+/// How long tokens of a rate limit may lie with a shard that does not spend them (`policy::rate_limit`'s promise).
+const LEASE_TICK: Duration = Duration::from_millis(10);
 
 /// Scratches kept for reuse; one exchange uses one.
 const KEPT_SCRATCHES: usize = 64;
@@ -84,6 +103,10 @@ pub struct Parts {
     pub records: Option<RecordSender>,
     pub pseudonym: Arc<str>,
     pub peers: Option<Peers>,
+    /// How many shards the process has.
+    pub shards: NonZeroU32,
+    /// The process's.
+    pub bank: Arc<Bank>,
     /// Any number that differs between shards and processes.
     pub seed: u64,
 }
@@ -91,12 +114,18 @@ pub struct Parts {
 impl Shard {
     pub fn new(parts: Parts) -> Rc<Self> {
         let hosts = Rc::new(Hosts::default());
+        let for_policies = ShardParts {
+            shards: parts.shards,
+            hash_key: parts.bank.hash_key(),
+            name: "",
+        };
+        let live = Live::new(parts.snapshot, &hosts, &for_policies);
         Rc::new(Self {
             net: Net::new(parts.driver, Clock::new()),
             counters: parts.counters,
             admission: parts.admission,
             pseudonym: parts.pseudonym,
-            live: RefCell::new(Rc::new(Live::new(parts.snapshot, &hosts))),
+            live: RefCell::new(Rc::new(live)),
             hosts,
             records: parts.records,
             scratches: RefCell::default(),
@@ -104,6 +133,8 @@ impl Shard {
             open: Cell::new(0),
             peers: parts.peers,
             random: Cell::new(parts.seed | 1),
+            leases: Leases::new(parts.bank, parts.shards),
+            lending: Cell::new(false),
         })
     }
 
@@ -207,11 +238,30 @@ impl Shard {
         x.wrapping_mul(0x2545_f491_4f6c_dd1d)
     }
 
+    /// To be called after policies ran: tokens of rate limits that this shard took in advance go back within a tick.
+    pub fn tend_leases(self: &Rc<Self>) {
+        if self.leases.holds() && !self.lending.replace(true) {
+            let shard = self.clone();
+            runtime::spawn(async move {
+                runtime::sleep(LEASE_TICK).await;
+                shard.lending.set(false);
+                shard.leases.tick();
+            });
+        }
+    }
+
     pub fn take_scratch(&self) -> Box<Scratch> {
         self.scratches.borrow_mut().pop().unwrap_or_default()
     }
 
-    pub fn give_scratch(&self, scratch: Box<Scratch>) {
+    pub fn give_scratch(&self, mut scratch: Box<Scratch>) {
+        scratch.policies.clear();
+        scratch.outbound.clear();
+        scratch.authentication.clear();
+        scratch.reply.clear();
+        if let Some(content) = scratch.content.take() {
+            self.net.buffers.give(content);
+        }
         let mut kept = self.scratches.borrow_mut();
         if kept.len() < KEPT_SCRATCHES {
             kept.push(scratch);

@@ -141,6 +141,7 @@ async fn housekeeping(shard: Rc<Shard>) {
         let now = shard.net.clock.now();
         shard.net.deadlines.sweep(now);
         shard.hosts.sweep(&shard.net, now);
+        shard.leases.bank().sweep(now);
         if let Some(peers) = &shard.peers {
             peers.sweep(now);
         }

@@ -8,10 +8,33 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 pub struct Snapshot {
     pub listeners: Vec<Listener>,
     pub clusters: Vec<cluster::Spec>,
+    /// The policies of APIs and services; the first is empty ([`NO_POLICIES`]).
+    pub chains: Vec<OwnedChain>,
+    /// Chain of each cluster's service, for what leaves for it: indexes in the order of `clusters`.
+    pub outbound: Vec<usize>,
+    /// Keys of rate limits kept at once; None: from the memory there is.
+    pub rate_limit_keys: Option<usize>,
     pub limits: Limits,
     pub runtime: Runtime,
     pub shutdown: Shutdown,
     pub access_log: Option<access_log::Spec>,
+}
+
+/// Empty, with the defaults of everything.
+impl Default for Snapshot {
+    fn default() -> Self {
+        Self {
+            listeners: Vec::new(),
+            clusters: Vec::new(),
+            chains: vec![OwnedChain::default()],
+            outbound: Vec::new(),
+            rate_limit_keys: None,
+            limits: Limits::default(),
+            runtime: Runtime::default(),
+            shutdown: Shutdown::default(),
+            access_log: None,
+        }
+    }
 }
 
 /// One address and the APIs that share it.
@@ -26,9 +49,20 @@ pub struct Listener {
 pub struct Api {
     /// `namespace/name`.
     pub name: String,
-    pub policies: policy::Chain,
+    /// Index into [`Snapshot::chains`].
+    pub chain: usize,
     /// In order; of those that apply to a request the first to say something counts.
     pub timeouts: Vec<ApiTimeouts>,
+}
+
+/// Index of the chain of whatever has no policies.
+pub const NO_POLICIES: usize = 0;
+
+#[derive(Debug, Default)]
+pub struct OwnedChain {
+    /// `namespace/name` of the API or the Service.
+    pub owner: String,
+    pub policies: policy::Chain,
 }
 
 /// Times of an API's own, or of some of its requests.

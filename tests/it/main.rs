@@ -24,6 +24,7 @@ mod limits;
 mod origin_faults;
 mod overload;
 mod policies;
+mod policies_outbound;
 mod policies_traffic;
 mod ports;
 mod regressions;

@@ -1,6 +1,7 @@
 //! Documents → model → snapshot, or every problem.
 
 mod addresses;
+mod calls;
 mod contracts;
 mod names;
 mod notes;
@@ -17,11 +18,13 @@ pub(super) use snapshot::build;
 use super::{
     catalogue,
     environment::Variables,
-    model::{Api, Model, Service},
+    model::{Api, Model, Policy, Service},
     resource::{CheckedService, Object, Resources},
 };
 use crate::located::Problems;
+use calls::Calls;
 use names::{Index, check_unique};
+use routes::Target;
 
 /// The model is only to be used if no problem was reported, now or before. `complete` is false when part of a
 /// source could not be read: a name that is missing may stand there.
@@ -40,7 +43,6 @@ pub(super) fn compile(
         .collect();
     let written = services.len();
     let inline = routes::inline(&resources.apis, &mut services, problems);
-    tls::secure(&mut services, problems);
     // Without the inline ones: their names are made up, and nobody's to refer to.
     let names: Vec<_> = services[..written]
         .iter()
@@ -60,21 +62,24 @@ pub(super) fn compile(
     // A binding that could not be read may be meant for any API.
     let targets_known = complete && resources.bindings.iter().all(|binding| binding.spec.is_some());
     let mut bound: Vec<Vec<_>> = resources.apis.iter().map(|_| Vec::new()).collect();
-    let mut chains = policies::inline(&resources.apis, problems);
+    let mut calls = Calls::default();
+    let mut chains = policies::inline(&resources.apis, &mut calls, problems);
+    let mut outbound: Vec<(usize, Policy)> = Vec::new();
     let mut shapings = shaping::inline(&resources.apis, problems);
-    let mut shaped = shaping::Bound {
-        apis: &resources.apis,
-        service_index: &service_index,
-        shaping: &mut shapings,
-    };
     for binding in &resources.bindings {
         if let Some(spec) = &binding.spec
             && let Ok(catalogue::Policy::Chained(kind)) = catalogue::find(&spec.policy.name)
         {
             problems.set_object(binding.label());
             let target = routes::target(binding, spec, &api_index, &service_index, complete, problems);
-            for (api, policy) in policies::bound(binding, spec, kind, &resources.apis, target, problems) {
-                chains[api].push(policy);
+            let apis = &resources.apis;
+            for (target, policy) in
+                policies::bound(binding, spec, kind, apis, &services, target, &mut calls, problems)
+            {
+                match target {
+                    Target::Api(api) => chains[api].push(policy),
+                    Target::Service(service) => outbound.push((service, policy)),
+                }
             }
             continue;
         }
@@ -83,7 +88,12 @@ pub(super) fn compile(
         {
             problems.set_object(binding.label());
             let target = routes::target(binding, spec, &api_index, &service_index, complete, problems);
-            shaped.add(binding, spec, kind, target, &mut services, problems);
+            let mut bound = shaping::Bound {
+                apis: &resources.apis,
+                shaping: &mut shapings,
+                services: &mut services,
+            };
+            bound.add(binding, spec, kind, target, problems);
             continue;
         }
         let (api, route) = routes::bound(
@@ -98,10 +108,19 @@ pub(super) fn compile(
             bound[api].push(route);
         }
     }
+    for (service, policy) in outbound {
+        services[service].policies.push(policy);
+    }
+    services
+        .iter_mut()
+        .for_each(|service| policies::sort(&mut service.policies));
+    let calls = calls.into_services();
+    tls::secure(&mut services, problems);
     let mut model = Model {
         apis: Vec::new(),
         services,
         contracts,
+        calls,
         settings,
     };
     let apis = (resources.apis.into_iter().zip(inline).zip(bound)).zip(chains.into_iter().zip(shapings));
@@ -142,5 +161,6 @@ fn standalone(object: Object<CheckedService>) -> Service {
         upstream: object.spec.map(|spec| spec.0),
         targets: Vec::new(),
         shaping: Vec::new(),
+        policies: Vec::new(),
     }
 }

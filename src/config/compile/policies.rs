@@ -3,27 +3,34 @@
 use super::{
     super::{
         catalogue::{self, Policy as Known},
-        model::Policy,
+        model::{Policy, Service},
         resource::{ApiSpec, BindingSpec, Id, InlinePolicy, Object, Rule, Selector, TargetKind},
     },
-    routes::DEFAULT_ORDER,
+    calls::Calls,
+    routes::{DEFAULT_ORDER, Target},
 };
 use crate::{
     located::{Located, Problems},
-    policy::Kind,
+    policy::{Direction, Kind, Site},
     route,
 };
 use std::sync::Arc;
 
 /// Each API's inline policies, named `<api>-<policy>-<position>`.
-pub(super) fn inline(apis: &[Object<ApiSpec>], problems: &mut Problems) -> Vec<Vec<Policy>> {
-    let of = |api: &Object<ApiSpec>, problems: &mut Problems| {
+pub(super) fn inline(
+    apis: &[Object<ApiSpec>],
+    calls: &mut Calls,
+    problems: &mut Problems,
+) -> Vec<Vec<Policy>> {
+    let mut of = |api: &Object<ApiSpec>, problems: &mut Problems| {
         let written = api.spec.as_ref().and_then(|spec| spec.policies.as_ref());
         let mut policies = Vec::new();
         for (position, policy) in written.map_or(&[][..], |policies| &policies.0) {
             problems.set_object(api.label());
             let place = format!("spec.policies[{position}]");
-            policies.extend(problems.within(&place, |problems| inline_one(api, *position, policy, problems)));
+            policies.extend(problems.within(&place, |problems| {
+                inline_one(api, *position, policy, calls, problems)
+            }));
         }
         policies
     };
@@ -34,6 +41,7 @@ fn inline_one(
     api: &Object<ApiSpec>,
     position: usize,
     policy: &InlinePolicy,
+    calls: &mut Calls,
     problems: &mut Problems,
 ) -> Option<Policy> {
     let name = &policy.policy.name;
@@ -57,10 +65,24 @@ fn inline_one(
             return None;
         }
     };
+    if kind.direction() == Direction::Outbound {
+        let message = format!(
+            "`{}` is for what leaves for a service: bind it to a Service with a PolicyBinding",
+            name.value
+        );
+        problems.within("policyRef.name", |problems| {
+            problems.report(&name.origin, message)
+        });
+        return None;
+    }
     let written = policy.rules.clone().unwrap_or_default();
     check_rules(kind, name, &written, problems);
     let config = policy.config.as_ref();
-    let compiled = problems.within("config", |problems| kind.compile(config, &name.origin, problems))?;
+    let owner = api.id.to_string();
+    let mut site = Site::new(&owner, calls);
+    let compiled = problems.within("config", |problems| {
+        kind.compile(config, &name.origin, &mut site, problems)
+    })?;
     Some(Policy {
         id: Id::new(
             &api.id.namespace,
@@ -75,34 +97,41 @@ fn inline_one(
     })
 }
 
-/// The policies a binding makes, with the index of the API of each. Each API has its own: what one counts is of its
-/// API alone.
+/// The policies a binding makes, with what each is bound to. Each API has its own: what one counts is of its API alone.
+#[allow(clippy::too_many_arguments, reason = "a binding meets all that there is")]
 pub(super) fn bound(
     binding: &Object<BindingSpec>,
     spec: &BindingSpec,
     kind: Kind,
     apis: &[Object<ApiSpec>],
-    target: Option<usize>,
+    services: &[Service],
+    target: Option<Target>,
+    calls: &mut Calls,
     problems: &mut Problems,
-) -> Vec<(usize, Policy)> {
+) -> Vec<(Target, Policy)> {
     let name = &spec.policy.name;
     let label = binding.label();
     let target_kind = spec.target.kind.unwrap_or(TargetKind::ApiInstance);
-    let targets: Vec<usize> = match (target_kind, &spec.target.selector) {
-        (TargetKind::ApiInstance, _) => target.into_iter().collect(),
+    let outbound = kind.direction() == Direction::Outbound;
+    let wrong = match (outbound, target_kind) {
+        (false, TargetKind::Service) => Some("binds to an ApiInstance or a Selector, not to a Service"),
+        (true, TargetKind::ApiInstance | TargetKind::Selector) => Some(
+            "is for what leaves for a service: bind it to a Service (`targetRef: {kind: Service, name: …}`)",
+        ),
+        _ => None,
+    };
+    if let Some(wrong) = wrong {
+        let message = format!("`{}` {wrong}", name.value);
+        problems.report_at(&spec.target.origin, &label, "spec.targetRef", message);
+    }
+    let targets: Vec<Target> = match (target_kind, &spec.target.selector) {
+        _ if wrong.is_some() => Vec::new(),
+        (TargetKind::ApiInstance | TargetKind::Service, _) => target.into_iter().collect(),
         (TargetKind::Selector, Some(selector)) => (apis.iter().enumerate())
             .filter(|(_, api)| selects(selector, api))
-            .map(|(index, _)| index)
+            .map(|(index, _)| Target::Api(index))
             .collect(),
         (TargetKind::Selector, None) => Vec::new(),
-        (TargetKind::Service, _) => {
-            let message = format!(
-                "`{}` binds to an ApiInstance or a Selector, not to a Service",
-                name.value
-            );
-            problems.report_at(&spec.target.origin, &label, "spec.targetRef", message);
-            Vec::new()
-        }
     };
     let written = spec.rules.clone().unwrap_or_default();
     problems.within("spec", |problems| check_rules(kind, name, &written, problems));
@@ -113,16 +142,20 @@ pub(super) fn bound(
     let rules = rules(&written);
     // Once more than there are APIs: a binding that selects none is checked all the same.
     let mut policies = Vec::new();
-    for index in targets.iter().copied().map(Some).chain([None]) {
-        if index.is_none() && !targets.is_empty() {
-            break;
-        }
+    for bound_to in targets.iter().copied().map(Some).chain([None]) {
+        let owner = match bound_to {
+            Some(Target::Api(index)) => apis[index].id.to_string(),
+            Some(Target::Service(index)) => services[index].id.to_string(),
+            None if !targets.is_empty() => break,
+            None => String::new(),
+        };
+        let mut site = Site::new(&owner, calls);
         let compiled = problems.within("spec.config", |problems| {
-            kind.compile(spec.config.as_ref(), &name.origin, problems)
+            kind.compile(spec.config.as_ref(), &name.origin, &mut site, problems)
         });
         // The next would say the same again.
         let Some(compiled) = compiled else { break };
-        policies.extend(index.map(|index| {
+        policies.extend(bound_to.map(|bound_to| {
             let policy = Policy {
                 id: binding.id.clone(),
                 name: name.value.clone(),
@@ -132,7 +165,7 @@ pub(super) fn bound(
                 compiled,
                 config: spec.config.clone(),
             };
-            (index, policy)
+            (bound_to, policy)
         }));
     }
     policies

@@ -62,6 +62,7 @@ pub(super) fn inline(
                 upstream: Some(service.upstream.clone()),
                 targets: Vec::new(),
                 shaping: Vec::new(),
+                policies: Vec::new(),
             });
         }
         all.push(routes);
@@ -133,7 +134,7 @@ pub(super) fn bound(
             problems.report_at(&spec.policy.name.origin, &label, "spec.policyRef.name", message)
         })
         .ok();
-    let target = target(binding, spec, api_index, service_index, complete, problems);
+    let target = target(binding, spec, api_index, service_index, complete, problems).and_then(Target::api);
     let written = spec.rules.clone().unwrap_or_default();
     let rules = compiled(&written);
     let Some(policy) = policy else {
@@ -166,7 +167,23 @@ pub(super) fn bound(
     (target, Some(route))
 }
 
-/// Index of the API; a Service or a selection is only checked.
+/// What a binding is bound to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Target {
+    Api(usize),
+    Service(usize),
+}
+
+impl Target {
+    pub(super) fn api(self) -> Option<usize> {
+        match self {
+            Self::Api(index) => Some(index),
+            Self::Service(_) => None,
+        }
+    }
+}
+
+/// None for a selection, and for what there is not.
 pub(super) fn target(
     binding: &Object<BindingSpec>,
     spec: &BindingSpec,
@@ -174,7 +191,7 @@ pub(super) fn target(
     service_index: &Index<'_>,
     complete: bool,
     problems: &mut Problems,
-) -> Option<usize> {
+) -> Option<Target> {
     let target = &spec.target;
     let label = binding.label();
     let kind = target.kind.unwrap_or(TargetKind::ApiInstance);
@@ -210,7 +227,11 @@ pub(super) fn target(
     if found.is_none() && complete {
         problems.report_at(&name.origin, &label, "spec.targetRef.name", index.missing(&id));
     }
-    found.filter(|_| kind == TargetKind::ApiInstance)
+    found.map(if kind == TargetKind::Service {
+        Target::Service
+    } else {
+        Target::Api
+    })
 }
 
 /// The two styles of an API's routes don't mix: which of them would be tried first is nobody's guess.

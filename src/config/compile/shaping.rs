@@ -10,9 +10,8 @@ use super::{
             ResponseTimeoutSpec, Rule, StreamIdleTimeoutSpec, TargetKind,
         },
     },
-    names::Index,
     policies::selects,
-    routes::DEFAULT_ORDER,
+    routes::{DEFAULT_ORDER, Target},
 };
 use crate::{
     located::{Decode, Located, Node, Problems},
@@ -72,23 +71,22 @@ fn inline_one(
     })
 }
 
-/// What the bound ones are bound to.
+/// Where the bound ones go.
 pub(super) struct Bound<'r> {
     pub(super) apis: &'r [Object<ApiSpec>],
-    pub(super) service_index: &'r Index<'r>,
     /// By API.
     pub(super) shaping: &'r mut [Vec<Shaping>],
+    pub(super) services: &'r mut [Service],
 }
 
 impl Bound<'_> {
-    /// `target` is the API's index, if it is bound to one by name.
+    /// `target` is what it is bound to by name.
     pub(super) fn add(
         &mut self,
         binding: &Object<BindingSpec>,
         spec: &BindingSpec,
         kind: Kind,
-        target: Option<usize>,
-        services: &mut [Service],
+        target: Option<Target>,
         problems: &mut Problems,
     ) {
         let name = &spec.policy.name;
@@ -125,42 +123,32 @@ impl Bound<'_> {
             rules,
             shape,
         };
-        match target_kind {
-            TargetKind::ApiInstance => {
-                if let Some(api) = target {
-                    self.shaping[api].push(shaping);
-                }
+        match (target, &spec.target.selector) {
+            (Some(Target::Api(api)), _) => self.shaping[api].push(shaping),
+            (Some(Target::Service(service)), _) => {
+                self.add_to_service(binding, spec, shaping, service, problems)
             }
-            TargetKind::Selector => {
-                let Some(selector) = &spec.target.selector else {
-                    return;
-                };
+            (None, Some(selector)) if target_kind == TargetKind::Selector => {
                 for (api, list) in self.apis.iter().zip(self.shaping.iter_mut()) {
                     if selects(selector, api) {
                         list.push(shaping.copy());
                     }
                 }
             }
-            TargetKind::Service => self.add_to_service(binding, spec, shaping, services, problems),
+            // What is not there was told.
+            (None, _) => {}
         }
     }
 
     fn add_to_service(
-        &self,
+        &mut self,
         binding: &Object<BindingSpec>,
         spec: &BindingSpec,
         shaping: Shaping,
-        services: &mut [Service],
+        service: usize,
         problems: &mut Problems,
     ) {
-        let Some(name) = &spec.target.name else { return };
-        let namespace = (spec.target.namespace.as_ref())
-            .map_or(binding.id.namespace.as_str(), |namespace| namespace.as_str());
-        // One that is not there was told.
-        let Some(service) = self.service_index.find(&Id::new(namespace, name.as_str())) else {
-            return;
-        };
-        let service = &mut services[service];
+        let service = &mut self.services[service];
         let same =
             |other: &&Shaping| std::mem::discriminant(&other.shape) == std::mem::discriminant(&shaping.shape);
         if let Some(first) = service.shaping.iter().find(same) {

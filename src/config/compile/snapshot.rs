@@ -1,12 +1,12 @@
 //! Model → what the data plane uses.
 
 use super::super::{
-    model::{Api, Model, Service, Settings, Shape, Shaping},
+    model::{Api, Model, Policy, Service, Settings, Shape, Shaping},
     resource::{BalancePolicy, Upstream},
 };
 use crate::{
     policy, route,
-    shard::snapshot::{self, ApiTimeouts, Forward, Listener, Snapshot},
+    shard::snapshot::{self, ApiTimeouts, Forward, Listener, NO_POLICIES, OwnedChain, Snapshot},
     upstream::{balance, breaker::Breaker, cluster},
 };
 use std::net::SocketAddr;
@@ -17,6 +17,7 @@ pub(in crate::config) fn build(model: Model) -> Snapshot {
     let Model {
         apis,
         services,
+        calls,
         settings,
         ..
     } = model;
@@ -28,12 +29,23 @@ pub(in crate::config) fn build(model: Model) -> Snapshot {
     {
         used[destination.service] = true;
     }
-    let mut clusters = Vec::new();
-    let cluster_ids: Vec<_> = (services.iter().zip(&used))
+    let mut chains = vec![OwnedChain::default()];
+    // Policies name the clusters of their calls by number: these come first.
+    let mut clusters: Vec<_> = (calls.iter())
+        .filter_map(|call| Some(cluster_spec(call, call.upstream.as_ref()?, &settings)))
+        // The default of services' breakers is not for policies' own calls: who may get in would hang on how many do.
+        .map(|spec| cluster::Spec {
+            breaker: None,
+            ..spec
+        })
+        .collect();
+    let mut outbound = vec![NO_POLICIES; clusters.len()];
+    let cluster_ids: Vec<_> = (services.into_iter().zip(&used))
         .map(|(service, used)| {
             let id = clusters.len();
             if let Some(upstream) = service.upstream.as_ref().filter(|_| *used) {
-                clusters.push(cluster_spec(service, upstream, &settings));
+                clusters.push(cluster_spec(&service, upstream, &settings));
+                outbound.push(chain(&mut chains, service.id.to_string(), service.policies));
             }
             id
         })
@@ -41,7 +53,7 @@ pub(in crate::config) fn build(model: Model) -> Snapshot {
     let mut addresses: Vec<(SocketAddr, Vec<route::Api<snapshot::Api, Forward>>)> = Vec::new();
     for api in apis {
         let socket = api.socket;
-        let api = route_api(api, &cluster_ids);
+        let api = route_api(api, &cluster_ids, &mut chains);
         match addresses.iter_mut().find(|(address, _)| *address == socket) {
             Some((_, apis)) => apis.push(api),
             None => addresses.push((socket, vec![api])),
@@ -57,6 +69,9 @@ pub(in crate::config) fn build(model: Model) -> Snapshot {
     Snapshot {
         listeners,
         clusters,
+        chains,
+        outbound,
+        rate_limit_keys: None,
         limits: settings.limits,
         runtime: settings.runtime,
         shutdown: settings.shutdown,
@@ -64,7 +79,28 @@ pub(in crate::config) fn build(model: Model) -> Snapshot {
     }
 }
 
-fn route_api(api: Api, cluster_ids: &[usize]) -> route::Api<snapshot::Api, Forward> {
+/// Index of a chain of these.
+fn chain(chains: &mut Vec<OwnedChain>, owner: String, policies: Vec<Policy>) -> usize {
+    if policies.is_empty() {
+        return NO_POLICIES;
+    }
+    let bound = policies.into_iter().map(|policy| policy::Bound {
+        name: policy.id.to_string(),
+        rules: policy.rules,
+        policy: policy.compiled,
+    });
+    chains.push(OwnedChain {
+        owner,
+        policies: policy::Chain::new(bound.collect()),
+    });
+    chains.len() - 1
+}
+
+fn route_api(
+    api: Api,
+    cluster_ids: &[usize],
+    chains: &mut Vec<OwnedChain>,
+) -> route::Api<snapshot::Api, Forward> {
     let routes = (api.routes.into_iter())
         .map(|route| {
             let destinations = (route.destinations.into_iter())
@@ -80,18 +116,11 @@ fn route_api(api: Api, cluster_ids: &[usize]) -> route::Api<snapshot::Api, Forwa
             }
         })
         .collect();
-    let policies = (api.policies.into_iter())
-        .map(|policy| policy::Bound {
-            name: policy.id.to_string(),
-            rules: policy.rules,
-            policy: policy.compiled,
-        })
-        .collect();
     route::Api {
         base_path: api.base_path,
         payload: snapshot::Api {
             name: api.id.to_string(),
-            policies: policy::Chain::new(policies),
+            chain: chain(chains, api.id.to_string(), api.policies),
             timeouts: api.shaping.into_iter().filter_map(api_timeouts).collect(),
         },
         routes,

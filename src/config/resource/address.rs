@@ -68,7 +68,7 @@ pub(crate) struct UpstreamAddress {
 }
 
 impl UpstreamAddress {
-    fn parse(text: &str) -> Result<Self, String> {
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
         if let Some(path) = text.strip_prefix("unix:") {
             if !path.starts_with('/') || path.len() > MAX_UNIX_PATH || path.contains('\0') {
                 return Err(format!(

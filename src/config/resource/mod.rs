@@ -10,6 +10,7 @@ mod rule;
 mod service;
 mod shaping;
 
+pub(crate) use address::UpstreamAddress;
 pub(crate) use api::{ApiSpec, InlinePolicy, InlineService};
 pub(crate) use binding::{
     BindingSpec, DestinationRef, InlineRouteConfig, RouteConfig, Selector, TargetKind, WeightedConfig,
@@ -20,7 +21,7 @@ pub(crate) use configuration::{
 pub(crate) use contract::ContractSpec;
 pub(crate) use name::{DestinationPath, NAME_RULE, Name};
 pub(crate) use rule::Rule;
-pub(crate) use service::{BalancePolicy, CheckedService, Upstream};
+pub(crate) use service::{BalancePolicy, CheckedService, LoadBalancing, Upstream};
 pub(crate) use shaping::{CircuitBreakerSpec, IdleTimeoutSpec, ResponseTimeoutSpec, StreamIdleTimeoutSpec};
 
 use super::{environment::Environment, substitute::substitute_policies, yaml};

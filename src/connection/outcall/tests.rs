@@ -3,6 +3,7 @@ use crate::{
     listener::Admission,
     net,
     observe::counters::Counters,
+    policy::rate_limit::{Bank, HashKey},
     runtime::{self, Driver, DriverChoice, block_on, choose},
     shard::{Parts, snapshot::Snapshot},
     tls::{Target, tests::Authority},
@@ -14,6 +15,7 @@ use crate::{
 use std::{
     io::{Read, Write},
     net::{TcpListener, TcpStream},
+    num::NonZeroU32,
     rc::Rc,
     sync::{
         Arc,
@@ -145,12 +147,8 @@ fn shard(driver: Driver, origin: &Origin) -> Rc<Shard> {
         timeouts: Timeouts::default(),
     };
     let snapshot = Snapshot {
-        listeners: Vec::new(),
         clusters: vec![cluster],
-        limits: Default::default(),
-        runtime: Default::default(),
-        shutdown: Default::default(),
-        access_log: None,
+        ..Snapshot::default()
     };
     Shard::new(Parts {
         driver,
@@ -160,6 +158,8 @@ fn shard(driver: Driver, origin: &Origin) -> Rc<Shard> {
         records: None,
         pseudonym: "ringway-test".into(),
         peers: None,
+        shards: NonZeroU32::MIN,
+        bank: Bank::new(1, HashKey::new(&[1; 16])),
         seed: 1,
     })
 }

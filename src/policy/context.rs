@@ -1,0 +1,36 @@
+//! What surrounds an exchange: the shard it runs on, the ends of its connection, its API.
+
+use super::rate_limit::{HashKey, Leases};
+use crate::clock::Tick;
+use std::{net::SocketAddr, num::NonZeroU32};
+
+/// What a hook may look at beside the message.
+pub struct Context<'e> {
+    /// Of this turn of the shard's loop; the same scale on all shards.
+    pub now: Tick,
+    /// The wall clock's, milliseconds since 1970 UTC.
+    pub unix_millis: u64,
+    /// Numbers that differ, for balancing and identifiers; not for secrets.
+    pub random: &'e dyn Fn() -> u64,
+    pub client: SocketAddr,
+    /// Of this end of the client's connection.
+    pub local: SocketAddr,
+    /// `http` or `https`.
+    pub scheme: &'static str,
+    /// `namespace/name`.
+    pub api: &'e str,
+    /// This shard's share of all rate limits.
+    pub leases: &'e Leases,
+}
+
+/// What a policy's own state on one shard is made with.
+#[derive(Debug, Clone, Copy)]
+pub struct ShardParts<'p> {
+    /// How many share what is counted per process.
+    pub shards: NonZeroU32,
+    /// Of the fingerprints of this process's limits.
+    pub hash_key: &'p HashKey,
+    /// `namespace/name` of the API or the Service, a space, that of the binding: what stays the same when a configuration
+    /// is loaded again.
+    pub name: &'p str,
+}

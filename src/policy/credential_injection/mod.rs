@@ -1,0 +1,51 @@
+//! Credentials that the gateway adds for an upstream, so that clients need not know them.
+
+pub(super) mod basic;
+
+use super::{Refusal, Request, Step};
+use crate::{
+    fault::Kind,
+    http1::is_token,
+    located::{Located, Problems},
+};
+
+/// The header that carries a credential. None after a problem at `key`.
+fn header(key: &str, written: Option<&Located<String>>, problems: &mut Problems) -> Option<Box<[u8]>> {
+    let Some(written) = written else {
+        return Some(b"Authorization"[..].into());
+    };
+    let framing = |name: &&str| written.eq_ignore_ascii_case(name);
+    let message = if !is_token(written.as_bytes()) {
+        "is not the name of a header"
+    } else if FRAMING.iter().any(framing) {
+        "can't carry a credential: it frames the message"
+    } else {
+        return Some(written.as_bytes().into());
+    };
+    problems.within(key, |problems| problems.report(&written.origin, message));
+    None
+}
+
+/// Puts it where no client could have put it beside: one line of that name, or the client's own, is all that goes on.
+fn inject(request: &mut Request<'_>, header: &[u8], value: &[u8], overwrite: bool) -> Step {
+    let headers = &mut request.head.headers;
+    if !overwrite && headers.values(request.bytes, header).next().is_some() {
+        return Step::Continue;
+    }
+    match headers.set(request.bytes, header, value) {
+        Ok(()) => Step::Continue,
+        // Checked when it was compiled, or made of what a server sent; without it the request is not what it should be.
+        Err(_) => Refusal::new(Kind::Internal, "the upstream's credential can't be sent").into(),
+    }
+}
+
+const FRAMING: [&str; 8] = [
+    "host",
+    "content-length",
+    "transfer-encoding",
+    "connection",
+    "upgrade",
+    "expect",
+    "te",
+    "trailer",
+];

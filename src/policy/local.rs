@@ -1,0 +1,10 @@
+//! What a policy keeps on one shard, from one request to the next.
+
+/// One for each policy of a chain, made when a configuration goes live on a shard. Never seen by another thread, and
+/// borrowed only within a hook, which does not wait.
+#[derive(Debug, Default)]
+pub enum Local {
+    /// Most policies are the same for all requests.
+    #[default]
+    None,
+}

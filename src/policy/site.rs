@@ -1,0 +1,138 @@
+//! What a policy's configuration may ask of the rest of it.
+
+use crate::{
+    expr::{Scope, Template},
+    located::{Located, Problems},
+};
+
+/// Where a policy is compiled for.
+pub struct Site<'s> {
+    owner: &'s str,
+    upstreams: &'s mut dyn Upstreams,
+}
+
+/// Who knows the clusters of a snapshot that is being made.
+pub trait Upstreams {
+    /// The cluster for `scheme://host[:port]`, made where there is none yet.
+    ///
+    /// # Errors
+    /// What is wrong with the address.
+    fn cluster(&mut self, address: &str) -> Result<usize, String>;
+}
+
+/// Where a policy's own calls go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Destination {
+    /// Index into `Snapshot::clusters`; for an `Outcall`.
+    pub cluster: usize,
+    /// Path and query; begins with `/`.
+    pub path: String,
+}
+
+impl<'s> Site<'s> {
+    /// `owner` is `namespace/name` of the API or the Service that the policy is bound to.
+    pub fn new(owner: &'s str, upstreams: &'s mut dyn Upstreams) -> Self {
+        Self { owner, upstreams }
+    }
+
+    /// `namespace/name` of the API or the Service.
+    pub fn owner(&self) -> &str {
+        self.owner
+    }
+
+    /// An address of the policy's own calls, `http://` or `https://` with path and query. None after a problem at `key`.
+    pub fn destination(
+        &mut self,
+        key: &str,
+        url: &Located<String>,
+        problems: &mut Problems,
+    ) -> Option<Destination> {
+        self.parse(url)
+            .map_err(|message| problems.within(key, |problems| problems.report(&url.origin, message)))
+            .ok()
+    }
+
+    fn parse(&mut self, url: &str) -> Result<Destination, String> {
+        let Some((scheme @ ("http" | "https"), rest)) = url.split_once("://") else {
+            return Err("must be http://host/path or https://host/path".to_owned());
+        };
+        if let Some(fragment) = rest.find('#') {
+            let fragment = &rest[fragment..];
+            return Err(format!(
+                "has a fragment (`{fragment}`), which is sent to nobody: leave it out"
+            ));
+        }
+        let end = rest.find(['/', '?']).unwrap_or(rest.len());
+        let (authority, path) = rest.split_at(end);
+        if let Some(bad) = path.chars().find(|char| !matches!(char, '!'..='~')) {
+            return Err(format!("has {bad:?} in its path: write it percent-encoded"));
+        }
+        let cluster = self.upstreams.cluster(&format!("{scheme}://{authority}"))?;
+        let slash = if path.starts_with('/') { "" } else { "/" };
+        Ok(Destination {
+            cluster,
+            path: format!("{slash}{path}"),
+        })
+    }
+}
+
+/// A field that may be an expression. None after a problem at `key`.
+pub fn template(
+    key: &str,
+    written: &Located<String>,
+    scope: &Scope,
+    problems: &mut Problems,
+) -> Option<Template> {
+    Template::parse(written, scope)
+        .map_err(|error| {
+            let message = if error.at == 0 {
+                error.message
+            } else {
+                format!("{} (at character {} of it)", error.message, at(written, error.at))
+            };
+            problems.within(key, |problems| problems.report(&written.origin, message));
+        })
+        .ok()
+}
+
+/// Counted as editors do, from 1.
+fn at(text: &str, byte: usize) -> usize {
+    text.char_indices().take_while(|(start, _)| *start < byte).count() + 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Two;
+
+    impl Upstreams for Two {
+        fn cluster(&mut self, address: &str) -> Result<usize, String> {
+            match address {
+                "https://keys.example" => Ok(7),
+                other => Err(format!("unknown {other}")),
+            }
+        }
+    }
+
+    #[test]
+    fn urls_are_taken_apart() {
+        let mut upstreams = Two;
+        let mut site = Site::new("default/api", &mut upstreams);
+        let mut path = |url: &str| site.parse(url).map(|destination| destination.path);
+        assert_eq!(path("https://keys.example"), Ok("/".to_owned()));
+        assert_eq!(path("https://keys.example/a/b?c=d"), Ok("/a/b?c=d".to_owned()));
+        assert_eq!(path("https://keys.example?c"), Ok("/?c".to_owned()));
+        for bad in [
+            "keys.example/a",
+            "ftp://keys.example/",
+            "https://keys.example/a#b",
+            "https://keys.example/a b",
+            "https://keys.example/\r\nX: y",
+            "https://other.example/",
+            "",
+        ] {
+            assert!(path(bad).is_err(), "{bad}");
+        }
+    }
+}
