@@ -102,13 +102,9 @@ const LATER: &[&str] = &[
     "tls",
     "tls-outbound",
     // traffic
-    "rate-limiting-flex",
-    "rate-limiting-sla-based-flex",
-    "spike-control-flex",
     "http-caching-flex",
     // who may
     "ldap-authentication-flex",
-    "client-id-enforcement-flex",
     "jwt-validation-flex",
     "oauth2-token-introspection-flex",
     "openidconnect-access-token-enforcement-flex",

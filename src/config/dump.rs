@@ -339,6 +339,9 @@ fn subjects(settings: &Settings) -> Vec<(&'static str, Value)> {
             }),
         ),
     ];
+    if let Some(keys) = settings.rate_limit_keys {
+        subjects.push(("rateLimit", json!({ "maxKeys": keys })));
+    }
     if let Some(thresholds) = settings.circuit_breaker {
         subjects.push(("circuitBreaker", circuit_breaker(thresholds)));
     }

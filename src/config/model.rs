@@ -149,6 +149,8 @@ pub(super) struct Settings {
     pub(super) access_log: Option<access_log::Spec>,
     /// For services that do not say.
     pub(super) preserve_host: bool,
-    /// The same.
+    /// None: from the memory there is.
+    pub(super) rate_limit_keys: Option<usize>,
+    /// For services that do not say.
     pub(super) circuit_breaker: Option<Thresholds>,
 }

@@ -146,7 +146,7 @@ pub(super) async fn forward(
         drop(active);
         if let Some(breaker) = breaker {
             // This request's former retry is over.
-            retrying = None;
+            drop(retrying.take());
             retrying = Some(breaker.retry().ok_or(fault)?);
         }
         last = Some(fault);

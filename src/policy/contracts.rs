@@ -102,13 +102,21 @@ impl Contracts {
         self.clients.is_empty()
     }
 
-    /// Whether every client has limits.
-    pub fn are_all_limited(&self) -> bool {
-        self.clients.iter().all(|client| client.tier.is_some())
+    /// The id of a client whose contract limits nothing.
+    pub fn without_limits(&self) -> Option<&str> {
+        let client = self.clients.iter().find(|client| client.tier.is_none())?;
+        Some(&client.id)
     }
 
     fn digest(&self, secret: &[u8]) -> [u8; 16] {
         self.hash.hash(secret).as_bytes()
+    }
+}
+
+/// Nobody.
+impl Default for Contracts {
+    fn default() -> Self {
+        Self::new([], &[0; 32])
     }
 }
 
@@ -189,7 +197,7 @@ mod tests {
         let tier = |id: &str| contracts.find(id.as_bytes()).unwrap().tier;
         assert_eq!(["a", "b", "c", "d"].map(tier), [Some(0), None, Some(1), Some(0)]);
         assert_eq!(contracts.tiers().len(), 2);
-        assert!(!contracts.are_all_limited());
+        assert_eq!(contracts.without_limits(), Some("b"));
     }
 
     #[test]

@@ -52,6 +52,10 @@ pub enum State {
     Ran,
     /// What is allowed to the request's origin, if anything is.
     Cors(Option<super::cors::Allowed>),
+    /// How a limit stood for it.
+    RateLimited(super::rate_limit::Decision),
+    /// It waits for a spike to pass.
+    Parked(super::spike_control::Parked),
 }
 
 /// How it goes on after a policy.

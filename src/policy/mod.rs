@@ -7,6 +7,8 @@ mod access_block;
 mod authentication;
 mod basic_authentication;
 mod chain;
+mod client;
+mod client_id_enforcement;
 mod context;
 mod contracts;
 mod cors;
@@ -15,7 +17,10 @@ mod exchange;
 mod filter;
 mod header_removal;
 mod local;
+mod quota;
 pub mod rate_limit;
+mod rate_limiting;
+mod rate_limiting_sla;
 mod site;
 mod spike_control;
 mod tree;
@@ -41,6 +46,10 @@ pub enum Policy {
     Cors(cors::Cors),
     HeaderRemoval(header_removal::HeaderRemoval),
     CredentialInjectionBasic(credential_injection::basic::CredentialInjectionBasic),
+    ClientIdEnforcement(client_id_enforcement::ClientIdEnforcement),
+    RateLimiting(rate_limiting::RateLimiting),
+    RateLimitingSla(rate_limiting_sla::RateLimitingSla),
+    SpikeControl(spike_control::SpikeControl),
 }
 
 /// A policy by name, before it has a configuration.
@@ -51,6 +60,10 @@ pub enum Kind {
     Cors,
     HeaderRemoval,
     CredentialInjectionBasic,
+    ClientIdEnforcement,
+    RateLimiting,
+    RateLimitingSla,
+    SpikeControl,
 }
 
 /// What a policy is bound to.
@@ -64,19 +77,28 @@ pub enum Direction {
 
 impl Kind {
     /// Every policy of a chain, by the name it is bound with.
-    pub const ALL: [(&'static str, Self); 5] = [
+    pub const ALL: [(&'static str, Self); 9] = [
         ("access-block", Self::AccessBlock),
         ("http-basic-authentication-flex", Self::BasicAuthentication),
         ("cors-flex", Self::Cors),
         ("header-removal-flex", Self::HeaderRemoval),
         ("credential-injection-basic-auth", Self::CredentialInjectionBasic),
+        ("client-id-enforcement-flex", Self::ClientIdEnforcement),
+        ("rate-limiting-flex", Self::RateLimiting),
+        ("rate-limiting-sla-based-flex", Self::RateLimitingSla),
+        ("spike-control-flex", Self::SpikeControl),
     ];
 
     pub fn direction(self) -> Direction {
         match self {
-            Self::AccessBlock | Self::BasicAuthentication | Self::Cors | Self::HeaderRemoval => {
-                Direction::Inbound
-            }
+            Self::AccessBlock
+            | Self::BasicAuthentication
+            | Self::Cors
+            | Self::HeaderRemoval
+            | Self::ClientIdEnforcement
+            | Self::RateLimiting
+            | Self::RateLimitingSla
+            | Self::SpikeControl => Direction::Inbound,
             Self::CredentialInjectionBasic => Direction::Outbound,
         }
     }
@@ -98,12 +120,25 @@ impl Kind {
             Self::CredentialInjectionBasic => Some(
                 credential_injection::basic::CredentialInjectionBasicSpec::schema(definitions),
             ),
+            Self::ClientIdEnforcement => Some(client_id_enforcement::ClientIdEnforcementSpec::schema(
+                definitions,
+            )),
+            Self::RateLimiting => Some(rate_limiting::RateLimitingSpec::schema(definitions)),
+            Self::RateLimitingSla => Some(rate_limiting_sla::RateLimitingSlaSpec::schema(definitions)),
+            Self::SpikeControl => Some(spike_control::SpikeControlSpec::schema(definitions)),
         }
     }
 
     /// Whether a binding must have a configuration.
     pub fn needs_config(self) -> bool {
-        !matches!(self, Self::AccessBlock | Self::Cors)
+        !matches!(
+            self,
+            Self::AccessBlock
+                | Self::Cors
+                | Self::ClientIdEnforcement
+                | Self::RateLimitingSla
+                | Self::SpikeControl
+        )
     }
 
     /// `origin` is where the policy is named, for what is missing. None when it could not be compiled; then at least
@@ -112,7 +147,7 @@ impl Kind {
         self,
         config: Option<&Node>,
         origin: &Origin,
-        _site: &mut Site<'_>,
+        site: &mut Site<'_>,
         problems: &mut Problems,
     ) -> Option<Policy> {
         let before = problems.len();
@@ -138,6 +173,29 @@ impl Kind {
                 problems,
             )
             .map(Policy::CredentialInjectionBasic),
+            Self::ClientIdEnforcement => {
+                let spec = written(config, problems)?;
+                client_id_enforcement::ClientIdEnforcement::compile(spec.as_ref(), origin, site, problems)
+                    .map(Policy::ClientIdEnforcement)
+            }
+            Self::RateLimiting => {
+                let spec = decoded(config, origin, problems)?;
+                if problems.len() > before {
+                    return None;
+                }
+                rate_limiting::RateLimiting::compile(&spec, problems).map(Policy::RateLimiting)
+            }
+            Self::RateLimitingSla => {
+                let spec = written(config, problems)?;
+                rate_limiting_sla::RateLimitingSla::compile(spec.as_ref(), origin, site, problems)
+                    .map(Policy::RateLimitingSla)
+            }
+            Self::SpikeControl => {
+                let spec = written(config, problems)?;
+                Some(Policy::SpikeControl(spike_control::SpikeControl::compile(
+                    spec.as_ref(),
+                )))
+            }
         };
         policy.filter(|_| problems.len() == before)
     }
@@ -150,6 +208,14 @@ fn decoded<S: Decode>(config: Option<&Node>, origin: &Origin, problems: &mut Pro
     config.and_then(|config| S::decode(config, problems))
 }
 
+/// Of a policy whose fields all have defaults: `Some(None)` where nothing is written.
+fn written<S: Decode>(config: Option<&Node>, problems: &mut Problems) -> Option<Option<S>> {
+    match config.filter(|config| !config.is_null()) {
+        None => Some(None),
+        Some(config) => S::decode(config, problems).map(Some),
+    }
+}
+
 impl Policy {
     /// See [`Kind::is_first`].
     pub fn is_first(&self) -> bool {
@@ -157,14 +223,19 @@ impl Policy {
     }
 
     /// What one shard keeps for it.
-    fn local(&self, _parts: &ShardParts<'_>) -> Local {
+    fn local(&self, parts: &ShardParts<'_>) -> Local {
         match self {
+            Self::RateLimiting(policy) => policy.go_live(parts),
+            Self::RateLimitingSla(policy) => policy.go_live(parts),
             Self::AccessBlock
             | Self::BasicAuthentication(_)
             | Self::Cors(_)
             | Self::HeaderRemoval(_)
-            | Self::CredentialInjectionBasic(_) => Local::None,
+            | Self::CredentialInjectionBasic(_)
+            | Self::ClientIdEnforcement(_)
+            | Self::SpikeControl(_) => {}
         }
+        Local::None
     }
 
     fn on_request(&self, request: &mut Request<'_>, _local: &Local, state: &mut State) -> Step {
@@ -174,23 +245,25 @@ impl Policy {
             Self::Cors(policy) => policy.on_request(request, state),
             Self::HeaderRemoval(policy) => policy.on_request(request),
             Self::CredentialInjectionBasic(policy) => policy.on_request(request),
+            Self::ClientIdEnforcement(policy) => policy.on_request(request),
+            Self::RateLimiting(policy) => policy.on_request(request, state),
+            Self::RateLimitingSla(policy) => policy.on_request(request, state),
+            Self::SpikeControl(policy) => policy.on_request(request, state),
         }
     }
 
     /// After [`Wait::Call`] and [`Wait::Sleep`].
-    fn on_resume(
-        &self,
-        _event: Event,
-        _request: &mut Request<'_>,
-        _local: &Local,
-        _state: &mut State,
-    ) -> Step {
+    fn on_resume(&self, event: Event, request: &mut Request<'_>, _local: &Local, state: &mut State) -> Step {
         match self {
+            Self::SpikeControl(policy) => policy.on_resume(&event, request, state),
             Self::AccessBlock
             | Self::BasicAuthentication(_)
             | Self::Cors(_)
             | Self::HeaderRemoval(_)
-            | Self::CredentialInjectionBasic(_) => {
+            | Self::CredentialInjectionBasic(_)
+            | Self::ClientIdEnforcement(_)
+            | Self::RateLimiting(_)
+            | Self::RateLimitingSla(_) => {
                 // None of them waits. An access policy that is resumed all the same must not let through what it has
                 // not looked at.
                 Step::Refuse(Refusal::new(
@@ -203,18 +276,30 @@ impl Policy {
 
     fn on_response(&self, response: &mut Response<'_>, _local: &Local, state: &mut State) {
         match self {
-            Self::AccessBlock | Self::BasicAuthentication(_) | Self::CredentialInjectionBasic(_) => {}
+            Self::AccessBlock
+            | Self::BasicAuthentication(_)
+            | Self::CredentialInjectionBasic(_)
+            | Self::ClientIdEnforcement(_) => {}
             Self::Cors(policy) => policy.on_response(response, state),
             Self::HeaderRemoval(policy) => policy.on_response(response),
+            Self::RateLimiting(policy) => policy.on_response(response, state),
+            Self::RateLimitingSla(policy) => policy.on_response(response, state),
+            Self::SpikeControl(policy) => policy.on_response(response),
         }
     }
 
     /// Without one of these an answer need not be walked through.
     fn sees_responses(&self) -> bool {
         match self {
-            Self::AccessBlock | Self::BasicAuthentication(_) | Self::CredentialInjectionBasic(_) => false,
+            Self::AccessBlock
+            | Self::BasicAuthentication(_)
+            | Self::CredentialInjectionBasic(_)
+            | Self::ClientIdEnforcement(_) => false,
             Self::Cors(_) => true,
             Self::HeaderRemoval(policy) => policy.sees_responses(),
+            Self::RateLimiting(policy) => policy.sees_responses(),
+            Self::RateLimitingSla(policy) => policy.sees_responses(),
+            Self::SpikeControl(policy) => policy.sees_responses(),
         }
     }
 }

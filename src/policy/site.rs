@@ -1,9 +1,11 @@
 //! What a policy's configuration may ask of the rest of it.
 
+use super::Contracts;
 use crate::{
     expr::{Scope, Template},
     located::{Located, Problems},
 };
+use std::sync::Arc;
 
 /// Where a policy is compiled for.
 pub struct Site<'s> {
@@ -11,13 +13,18 @@ pub struct Site<'s> {
     upstreams: &'s mut dyn Upstreams,
 }
 
-/// Who knows the clusters of a snapshot that is being made.
+/// Who knows the clusters of a snapshot that is being made, and who may use its APIs.
 pub trait Upstreams {
     /// The cluster for `scheme://host[:port]`, made where there is none yet.
     ///
     /// # Errors
     /// What is wrong with the address.
     fn cluster(&mut self, address: &str) -> Result<usize, String>;
+
+    /// The client applications that have a contract for this API. None has, where nobody knows of any.
+    fn contracts(&self, _owner: &str) -> Arc<Contracts> {
+        Arc::default()
+    }
 }
 
 /// Where a policy's own calls go.
@@ -38,6 +45,11 @@ impl<'s> Site<'s> {
     /// `namespace/name` of the API or the Service.
     pub fn owner(&self) -> &str {
         self.owner
+    }
+
+    /// The client applications that have a contract for the API.
+    pub fn contracts(&self) -> Arc<Contracts> {
+        self.upstreams.contracts(self.owner)
     }
 
     /// An address of the policy's own calls, `http://` or `https://` with path and query. None after a problem at `key`.

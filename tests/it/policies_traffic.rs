@@ -51,7 +51,286 @@ fn bound_api(origin: &Origin) -> String {
     config::api_with_service(&format!("address: {}", origin.url))
 }
 
+fn contract(client: &str, secret: &str, more: &str) -> String {
+    let spec = format!("apiId: test\nclient: {{ id: {client}, secret: '{secret}', name: {client} }}{more}");
+    config::document("Contract", &format!("contract-{client}"), &spec)
+}
+
 both_drivers! {
+    fn a_limit_admits_so_many_and_says_how_it_stands(driver) {
+        let origin = Origin::answering(ok("in"));
+        let limit = "rateLimits: [ { maximumRequests: 2, timePeriodInMilliseconds: 600000 } ]\nexposeHeaders: true";
+        let gateway = Gateway::start(driver, bound_api(&origin) + &binding("limit", "rate-limiting-flex", limit, ""));
+        for left in ["1", "0"] {
+            let answer = gateway.get("/");
+            let reset: u64 = answer.get("x-ratelimit-reset").expect("exposed").parse().expect("a number");
+            assert_eq!((answer.status, answer.get("x-ratelimit-limit")), (200, Some("2")));
+            assert_eq!((answer.get("x-ratelimit-remaining"), answer.get("retry-after")), (Some(left), None));
+            assert!((500_000..=600_000).contains(&reset), "milliseconds: {reset}");
+        }
+        let answer = gateway.get("/");
+        assert_eq!((answer.status, answer.text()), (429, "{\"error\": \"the rate limit is used up\"}".to_owned()));
+        let seconds: u64 = answer.get("retry-after").expect("with 429").parse().expect("a number");
+        assert!((500..=600).contains(&seconds), "seconds: {seconds}");
+        assert_eq!(answer.get("x-ratelimit-remaining"), Some("0"));
+        assert_eq!(answer.get("ratelimit"), None);
+        assert_eq!(origin.requests().len(), 2, "what is refused reaches nobody");
+    }
+
+    fn a_limit_that_is_not_exposed_says_nothing_but_when(driver) {
+        let origin = Origin::answering(ok("in"));
+        let limit = "rateLimits: [ { maximumRequests: 1, timePeriodInMilliseconds: 600000 } ]";
+        let gateway = Gateway::start(driver, bound_api(&origin) + &binding("limit", "rate-limiting", limit, ""));
+        let (first, second) = (gateway.get("/"), gateway.get("/"));
+        assert_eq!((first.status, second.status), (200, 429));
+        assert!(second.get("retry-after").is_some());
+        for answer in [first, second] {
+            assert_eq!((answer.get("x-ratelimit-limit"), answer.get("ratelimit-policy")), (None, None));
+        }
+    }
+
+    /// Each value its own count; those without one share the empty text's, and what is no text becomes one.
+    fn each_key_has_its_own_count(driver) {
+        let origin = Origin::answering(ok("in"));
+        let limit = "rateLimits: [ { maximumRequests: 1, timePeriodInMilliseconds: 600000 } ]\n\
+                     keySelector: \"#[attributes.headers['x-user']]\"";
+        let sizes = "rateLimits: [ { maximumRequests: 1, timePeriodInMilliseconds: 600000 } ]\n\
+                     keySelector: \"#[sizeOf(attributes.headers['x-user'])]\"";
+        let yaml = [
+            bound_api(&origin),
+            binding("user", "rate-limiting-flex", limit, "rules:\n- { path: /user }\n"),
+            binding("size", "rate-limiting-flex", sizes, "rules:\n- { path: /size }\n"),
+        ];
+        let gateway = Gateway::start(driver, yaml.concat());
+        let mut client = gateway.client();
+        for (path, lines, status) in [
+            ("/user", "X-User: ann\r\n", 200),
+            ("/user", "X-User: bob\r\n", 200),
+            ("/user", "X-User: ann\r\n", 429),
+            ("/user", "", 200),
+            ("/user", "", 429),
+            ("/user", "X-User: \r\n", 429),
+            ("/size", "X-User: ann\r\n", 200),
+            ("/size", "X-User: bob\r\n", 429),
+            ("/size", "X-User: bobby\r\n", 200),
+            // The expression has no value for this one: it counts with those that have none.
+            ("/size", "", 200),
+            ("/size", "", 429),
+            ("/other", "", 200),
+            ("/other", "", 200),
+        ] {
+            let answer = client.send(get_request(path, lines)).response();
+            assert_eq!(answer.status, status, "{path} {lines:?}");
+        }
+    }
+
+    fn several_limits_all_count_and_the_nearest_is_told(driver) {
+        let origin = Origin::answering(ok("in"));
+        let limits = "rateLimits:\n- { maximumRequests: 2, timePeriodInMilliseconds: 600000 }\n\
+                      - { maximumRequests: 100, timePeriodInMilliseconds: 900000 }\nexposeHeaders: true\nietfHeaders: true";
+        let gateway = Gateway::start(driver, bound_api(&origin) + &binding("limit", "rate-limiting-flex", limits, ""));
+        let answer = gateway.get("/");
+        assert_eq!(answer.get("x-ratelimit-limit"), Some("2"));
+        let policy = "\"2-in-600000ms\";q=2;w=600, \"100-in-900000ms\";q=100;w=900";
+        assert_eq!(answer.get("ratelimit-policy"), Some(policy));
+        let stands = answer.get("ratelimit").expect("switched on");
+        assert!(stands.starts_with("\"2-in-600000ms\";r=1;t="), "{stands}");
+        assert_eq!(gateway.get("/").status, 200);
+        assert_eq!(gateway.get("/").status, 429);
+    }
+
+    /// A later refusal is what the client hears of, not the quota of the policy before it.
+    fn of_two_policies_the_nearer_end_is_told(driver) {
+        let origin = Origin::answering(ok("in"));
+        let limit = |requests| format!(
+            "rateLimits: [ {{ maximumRequests: {requests}, timePeriodInMilliseconds: 600000 }} ]\nexposeHeaders: true"
+        );
+        let yaml = [
+            bound_api(&origin),
+            binding("wide", "rate-limiting-flex", &limit(9), "order: 1\n"),
+            binding("narrow", "rate-limiting-flex", &limit(1), "order: 2\n"),
+        ];
+        let gateway = Gateway::start(driver, yaml.concat());
+        for status in [200, 429] {
+            let answer = gateway.get("/");
+            assert_eq!((answer.status, answer.get("x-ratelimit-limit")), (status, Some("1")));
+            assert_eq!(answer.get("x-ratelimit-remaining"), Some("0"));
+        }
+    }
+
+    /// Over all shards together, however connections are spread, a limit is what is written.
+    fn a_limit_is_one_for_all_shards(driver) {
+        let origin = Origin::answering(ok("in"));
+        let limit = "rateLimits: [ { maximumRequests: 20, timePeriodInMilliseconds: 600000 } ]";
+        let yaml = bound_api(&origin) + &binding("limit", "rate-limiting-flex", limit, "");
+        let gateway = Gateway::setup(driver, yaml).shards(4).start();
+        let mut clients: Vec<_> = (0..12).map(|_| gateway.client()).collect();
+        let mut admitted = 0;
+        for _ in 0..5 {
+            admitted += clients.iter_mut().filter(|client| client.get("/").status == 200).count();
+        }
+        assert_eq!(admitted, 20);
+    }
+
+    fn who_has_a_contract_gets_in(driver) {
+        let origin = Origin::answering(ok("in"));
+        let enforce = "clientSecretExpression: \"#[attributes.headers['client_secret']]\"";
+        let yaml = [
+            bound_api(&origin),
+            contract("ann", "s3cret", ""),
+            binding("id", "client-id-enforcement-flex", enforce, "rules:\n- { path: /both }\n"),
+            binding("id-only", "client-id-enforcement", "", "rules:\n- { path: /id }\n"),
+        ];
+        let gateway = Gateway::start(driver, yaml.concat());
+        let mut client = gateway.client();
+        let mut ask = |path: &str, lines: &str| {
+            let answer = client.send(get_request(path, lines)).response();
+            (answer.status, answer.get("www-authenticate").map(str::to_owned))
+        };
+        assert_eq!(ask("/both", "client_id: ann\r\nclient_secret: s3cret\r\n"), (200, None));
+        assert_eq!(ask("/id", "client_id: ann\r\n"), (200, None));
+        let challenge = Some("Client-ID-Enforcement".to_owned());
+        for (path, lines) in [
+            ("/both", "client_id: ann\r\n"),
+            ("/both", "client_id: ann\r\nclient_secret: s3cre\r\n"),
+            ("/both", "client_id: eve\r\nclient_secret: s3cret\r\n"),
+            ("/both", "client_secret: s3cret\r\n"),
+            ("/both", ""),
+            ("/id", ""),
+            ("/id", "client_id: Ann\r\n"),
+            ("/id", "client_id: \r\n"),
+        ] {
+            assert_eq!(ask(path, lines), (401, challenge.clone()), "{path} {lines:?}");
+        }
+        assert_eq!(origin.requests().len(), 2);
+    }
+
+    fn a_contract_is_proved_by_basic_authentication(driver) {
+        let origin = Origin::answering(ok("in"));
+        let enforce = "credentialsOriginHasHttpBasicAuthenticationHeader: httpBasicAuthenticationHeader";
+        let yaml = [
+            bound_api(&origin),
+            contract("ann", "s3:cret", ""),
+            binding("id", "client-id-enforcement-flex", enforce, ""),
+        ];
+        let gateway = Gateway::start(driver, yaml.concat());
+        // ann:s3:cret, ann:s3, eve:s3:cret, no colon
+        for (lines, status) in [
+            ("Authorization: Basic YW5uOnMzOmNyZXQ=\r\n", 200),
+            ("Authorization: Basic YW5uOnMz\r\n", 401),
+            ("Authorization: Basic ZXZlOnMzOmNyZXQ=\r\n", 401),
+            ("Authorization: Basic YW5u\r\n", 401),
+            ("Authorization: Bearer YW5uOnMzOmNyZXQ=\r\n", 401),
+            ("client_id: ann\r\nclient_secret: s3:cret\r\n", 401),
+            ("", 401),
+        ] {
+            let answer = gateway.client().send(get_request("/", lines)).response();
+            assert_eq!(answer.status, status, "{lines:?}");
+            let challenge = (status == 401).then_some("Basic realm=\"mule-realm\", charset=\"UTF-8\"");
+            assert_eq!(answer.get("www-authenticate"), challenge);
+        }
+    }
+
+    fn each_client_has_the_limits_of_its_contract(driver) {
+        let origin = Origin::answering(ok("in"));
+        let sla = |requests| format!(
+            "\nsla: {{ name: tier, rateLimits: [ {{ maximumRequests: {requests}, timePeriodInMilliseconds: 600000 }} ] }}"
+        );
+        let yaml = [
+            bound_api(&origin),
+            contract("ann", "one", &sla(1)),
+            contract("bob", "two", &sla(3)),
+            contract("cid", "six", &sla(1)),
+            binding("sla", "rate-limiting-sla-based-flex", "exposeHeaders: true\nietfHeaders: true", ""),
+            // The client that was found goes on to the next.
+            binding("own", "rate-limiting-flex",
+                "rateLimits: [ { maximumRequests: 2, timePeriodInMilliseconds: 600000 } ]\n\
+                 keySelector: '#[authentication.clientId]'", "order: 60\n"),
+        ];
+        let gateway = Gateway::setup(driver, yaml.concat()).shards(2).start();
+        let ask = |id: &str| {
+            let answer = gateway.client().send(get_request("/", &format!("client_id: {id}\r\n"))).response();
+            (answer.status, answer.get("x-ratelimit-limit").map(str::to_owned))
+        };
+        let told = |limit: &str| Some(limit.to_owned());
+        assert_eq!(ask("ann"), (200, told("1")));
+        assert_eq!(ask("ann"), (429, told("1")));
+        assert_eq!(ask("cid"), (200, told("1")), "of the same tier, and another client");
+        assert_eq!(ask("bob"), (200, told("3")));
+        assert_eq!(ask("bob"), (200, told("3")));
+        assert_eq!(ask("bob").0, 429, "of the limit by authentication.clientId");
+        assert_eq!(ask("eve"), (401, None));
+        let answer = gateway.get("/");
+        assert_eq!((answer.status, answer.get("www-authenticate")), (401, Some("Client-ID-Enforcement")));
+    }
+
+    fn a_spike_is_refused_and_passes(driver) {
+        let origin = Origin::answering(ok("in"));
+        let spike = "maximumRequests: 2\ntimePeriodInMilliseconds: 5000\nexposeHeaders: true";
+        let yaml = bound_api(&origin) + &binding("spike", "spike-control-flex", spike, "");
+        let gateway = Gateway::setup(driver, yaml).shards(2).start();
+        let first = gateway.get("/");
+        assert_eq!((first.status, first.get("x-ratelimit-remaining"), first.get("x-ratelimit-reset")), (200, Some("1"), Some("0")));
+        assert_eq!(gateway.get("/").status, 200);
+        let third = gateway.get("/");
+        assert_eq!((third.status, third.get("x-ratelimit-limit")), (429, Some("2")));
+        let reset: u64 = third.get("x-ratelimit-reset").expect("exposed").parse().expect("a number");
+        assert!((1..=5000).contains(&reset), "{reset}");
+        assert!(third.get("retry-after").is_some());
+        eventually("the window has passed", || gateway.get("/").status == 200);
+    }
+
+    fn without_a_configuration_a_spike_is_two_in_a_second(driver) {
+        let origin = Origin::answering(ok("in"));
+        let gateway = Gateway::start(driver, bound_api(&origin) + &binding("spike", "spike-control", "", ""));
+        let mut client = gateway.client();
+        assert_eq!(client.get("/").status, 200);
+        eventually("a second request within the second", || client.get("/").status == 429);
+    }
+
+    /// What is too much waits, and is served in the window after; only so many wait, and only so often.
+    fn a_parked_request_is_served_later(driver) {
+        let origin = Origin::answering(ok("in"));
+        let spike = "maximumRequests: 1\ntimePeriodInMilliseconds: 1000\ndelayTimeInMillis: 200\ndelayAttempts: 50\n\
+                     queuingLimit: 1";
+        let gateway = Gateway::start(driver, bound_api(&origin) + &binding("spike", "spike-control-flex", spike, ""));
+        let body = "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n\r\n";
+        assert_eq!(gateway.get("/").status, 200);
+        let mut parked = gateway.client();
+        parked.send(body);
+        // Nobody else may wait while it does.
+        eventually("the queue is full", || gateway.get("/").status == 429);
+        parked.send("text");
+        assert_eq!(parked.response().status, 200);
+        assert!(origin.requests().iter().any(|request| request.body == b"text"));
+    }
+
+    fn a_parked_client_that_leaves_frees_its_place(driver) {
+        let origin = Origin::answering(ok("in"));
+        let spike = "maximumRequests: 1\ntimePeriodInMilliseconds: 5000\ndelayTimeInMillis: 60000\nqueuingLimit: 1";
+        let yaml = [
+            bound_api(&origin),
+            binding("spike", "spike-control-flex", spike, ""),
+            config::configuration("accessLog", "path: @folder@/access.log"),
+        ];
+        let gateway = Gateway::start(driver, yaml.concat());
+        let left = || {
+            let log = std::fs::read_to_string(gateway.folder.path().join("access.log")).unwrap_or_default();
+            log.lines().filter(|line| line.contains("\"status\":499")).count()
+        };
+        // The second finds the place free, or it would have been refused.
+        for gone in 0..2 {
+            eventually("one goes through", || gateway.get("/first").status == 200);
+            let mut parked = gateway.client();
+            parked.send(get_request("/parked", ""));
+            eventually("the queue is full", || gateway.get("/").status == 429);
+            assert_eq!(left(), gone);
+            drop(parked);
+            eventually("the gateway has seen it go", || left() == gone + 1);
+        }
+        assert!(origin.requests().iter().all(|request| request.target != "/parked"));
+    }
+
     fn an_api_has_response_timeouts_of_its_own(driver) {
         let gate = Gate::new();
         let origin = slow_below(&gate);

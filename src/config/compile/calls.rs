@@ -6,25 +6,39 @@ use super::super::{
 };
 use crate::{
     located::Origin,
-    policy::Upstreams,
+    policy::{Contracts, Upstreams},
     tls::{Client, ClientSpec},
 };
+use std::{collections::HashMap, sync::Arc};
 
 /// One cluster for each address, in the order in which policies named them.
 #[derive(Debug, Default)]
 pub(super) struct Calls {
     services: Vec<Service>,
+    /// Of each API, by `namespace/name`.
+    contracts: HashMap<String, Arc<Contracts>>,
     /// Root certificates are read once, and only if somebody needs them.
     system: Option<Result<Client, String>>,
 }
 
 impl Calls {
+    pub(super) fn new(contracts: impl Iterator<Item = (String, Arc<Contracts>)>) -> Self {
+        Self {
+            contracts: contracts.collect(),
+            ..Self::default()
+        }
+    }
+
     pub(super) fn into_services(self) -> Vec<Service> {
         self.services
     }
 }
 
 impl Upstreams for Calls {
+    fn contracts(&self, owner: &str) -> Arc<Contracts> {
+        self.contracts.get(owner).cloned().unwrap_or_default()
+    }
+
     fn cluster(&mut self, address: &str) -> Result<usize, String> {
         let address = UpstreamAddress::parse(address)?;
         let id = Id::new(NAMESPACE, &address.text());

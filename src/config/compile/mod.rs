@@ -51,7 +51,7 @@ pub(super) fn compile(
     let service_index = Index::new("Service", names.iter());
     let api_index = Index::new("ApiInstance", resources.apis.iter().map(|api| &api.id));
 
-    let (_clients, contracts) = contracts::compile(
+    let (clients, contracts) = contracts::compile(
         std::mem::take(&mut resources.contracts),
         &resources.apis,
         &api_index,
@@ -62,7 +62,8 @@ pub(super) fn compile(
     // A binding that could not be read may be meant for any API.
     let targets_known = complete && resources.bindings.iter().all(|binding| binding.spec.is_some());
     let mut bound: Vec<Vec<_>> = resources.apis.iter().map(|_| Vec::new()).collect();
-    let mut calls = Calls::default();
+    let owners = resources.apis.iter().map(|api| api.id.to_string());
+    let mut calls = Calls::new(owners.zip(clients));
     let mut chains = policies::inline(&resources.apis, &mut calls, problems);
     let mut outbound: Vec<(usize, Policy)> = Vec::new();
     let mut shapings = shaping::inline(&resources.apis, problems);

@@ -71,7 +71,7 @@ pub(in crate::config) fn build(model: Model) -> Snapshot {
         clusters,
         chains,
         outbound,
-        rate_limit_keys: None,
+        rate_limit_keys: settings.rate_limit_keys,
         limits: settings.limits,
         runtime: settings.runtime,
         shutdown: settings.shutdown,

@@ -16,7 +16,7 @@ object! {
         required "apiId" api: Located<Name>,
         /// Who it is.
         required "client" client: ContractClientSpec,
-        /// How much it may ask for; what `rate-limiting-sla-based-flex` keeps to. None: no limit.
+        /// How much it may ask for; what `rate-limiting-sla-based-flex` keeps to.
         optional "sla" sla: ContractSlaSpec,
     }
 }
