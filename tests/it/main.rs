@@ -27,6 +27,7 @@ mod policies;
 mod policies_outbound;
 mod policies_traffic;
 mod ports;
+mod rate_limit_exact;
 mod regressions;
 mod retries;
 mod routing;

@@ -1,6 +1,10 @@
 //! The window by itself: simulated time against a plain list of times, and real threads.
 
-use super::window::{Quota, Window};
+use super::{
+    SpikeControl, SpikeControlSpec,
+    window::{Quota, Window},
+};
+use crate::located::Bounded;
 use proptest::prelude::*;
 use std::{
     sync::{Arc, Barrier, Mutex},
@@ -108,4 +112,27 @@ fn exact_over_all_threads() {
             );
         }
     }
+}
+
+#[test]
+fn a_place_in_the_queue_is_free_when_its_request_is_over() {
+    let spec = SpikeControlSpec {
+        maximum_requests: None,
+        time_period: None,
+        delay_time: None,
+        delay_attempts: None,
+        queuing_limit: Bounded::parse("2").ok(),
+        expose_headers: None,
+    };
+    let policy = SpikeControl::compile(Some(&spec));
+    let (first, second) = (policy.park(), policy.park());
+    assert!(first.is_some() && second.is_some() && policy.park().is_none());
+    drop(first);
+    let third = policy.park();
+    assert!(third.is_some() && policy.park().is_none());
+    drop((second, third));
+    assert!(
+        SpikeControl::compile(None).park().is_none(),
+        "nobody waits by default"
+    );
 }
