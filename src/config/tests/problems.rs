@@ -106,9 +106,9 @@ fn what_is_known_but_not_there_yet_is_refused_by_name() {
          have it yet"
     );
     for name in [
-        "rate-limiting",
-        "rate-limiting-flex",
-        "client-id-enforcement",
+        "sse-logging",
+        "sse-logging-flex",
+        "spec-validation",
         "tls",
     ] {
         let spec = format!(
