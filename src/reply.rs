@@ -2,7 +2,7 @@
 
 use crate::{
     fault::{Fault, Kind, Side},
-    http1::{Headers, encode},
+    http1::{Headers, Known, encode},
 };
 
 /// The status a client is told. Where no reply is possible (the client is gone) the number still stands in the
@@ -125,9 +125,13 @@ fn start(out: &mut Vec<u8>, status: u16, extra: &[u8], terms: Terms<'_>) {
     encode::decimal(out, status.into());
     out.push(b' ');
     out.extend_from_slice(reason(status).as_bytes());
-    out.extend_from_slice(b"\r\nDate: ");
-    out.extend_from_slice(terms.date);
     out.extend_from_slice(b"\r\n");
+    // One from a cache keeps the date of the answer that was stored.
+    if !terms.added.adds(Known::Date) {
+        for part in [b"Date: ", terms.date, b"\r\n"] {
+            out.extend_from_slice(part);
+        }
+    }
     out.extend_from_slice(extra);
     for (name, value) in terms.added.pairs(b"") {
         for part in [name, b": ", value, b"\r\n"] {

@@ -102,7 +102,6 @@ const LATER: &[&str] = &[
     "tls",
     "tls-outbound",
     // traffic
-    "http-caching-flex",
     // who may
     "ldap-authentication-flex",
     "jwt-validation-flex",

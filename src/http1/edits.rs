@@ -79,6 +79,18 @@ impl Headers {
         came.chain(self.added.pairs())
     }
 
+    /// As [`pairs`](Self::pairs), without the lines that the sender's `Connection` keeps to this hop.
+    pub fn end_to_end<'s>(&'s self, head: &'s [u8]) -> impl Iterator<Item = (&'s [u8], &'s [u8])> + 's {
+        let came = self.lines.iter().filter(|line| !line.hop_by_hop);
+        came.map(|line| (line.name.of(head), line.value.of(head)))
+            .chain(self.added.pairs())
+    }
+
+    /// Whether a line of that name was added.
+    pub fn adds(&self, known: Known) -> bool {
+        self.added.has(known)
+    }
+
     /// Those added alone.
     pub(super) fn added(&self) -> &Added {
         &self.added

@@ -23,6 +23,7 @@ pub struct BasicAuthentication {
     /// What must stand behind `Basic `: one comparison in constant time tells neither how much of a guess was right nor
     /// which of the two was.
     credentials: Box<[u8]>,
+    username: Box<[u8]>,
 }
 
 /// Says nothing of what it holds.
@@ -44,11 +45,13 @@ impl BasicAuthentication {
         let credentials = format!("{}:{}", spec.username.value, spec.password.value);
         Some(Self {
             credentials: credentials.into_bytes().into(),
+            username: spec.username.as_bytes().into(),
         })
     }
 
     pub(super) fn on_request(&self, request: &mut Request<'_>) -> Step {
         if self.admits(request) {
+            request.authentication.principal = Some(self.username.clone());
             return Step::Continue;
         }
         request.reply("WWW-Authenticate", CHALLENGE);

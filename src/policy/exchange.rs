@@ -56,6 +56,7 @@ pub enum State {
     RateLimited(super::rate_limit::Decision),
     /// It waits for a spike to pass.
     Parked(super::spike_control::Parked),
+    Caching(super::http_caching::Caching),
 }
 
 /// How it goes on after a policy.

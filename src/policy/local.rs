@@ -1,5 +1,7 @@
 //! What a policy keeps on one shard, from one request to the next.
 
+use std::{cell::RefCell, rc::Rc};
+
 /// One for each policy of a chain, made when a configuration goes live on a shard. Never seen by another thread, and
 /// borrowed only within a hook, which does not wait.
 #[derive(Debug, Default)]
@@ -7,4 +9,6 @@ pub enum Local {
     /// Most policies are the same for all requests.
     #[default]
     None,
+    /// What is stored; an answer on its way into it outlives the hook.
+    Cache(Rc<RefCell<super::http_caching::Store>>),
 }

@@ -9,6 +9,7 @@ mod basic_authentication;
 mod chain;
 mod client;
 mod client_id_enforcement;
+mod compression;
 mod context;
 mod contracts;
 mod cors;
@@ -16,6 +17,7 @@ mod credential_injection;
 mod exchange;
 mod filter;
 mod header_removal;
+mod http_caching;
 mod local;
 mod quota;
 pub mod rate_limit;
@@ -50,6 +52,8 @@ pub enum Policy {
     RateLimiting(rate_limiting::RateLimiting),
     RateLimitingSla(rate_limiting_sla::RateLimitingSla),
     SpikeControl(spike_control::SpikeControl),
+    HttpCaching(http_caching::HttpCaching),
+    Compression(compression::Compression),
 }
 
 /// A policy by name, before it has a configuration.
@@ -64,6 +68,8 @@ pub enum Kind {
     RateLimiting,
     RateLimitingSla,
     SpikeControl,
+    HttpCaching,
+    Compression,
 }
 
 /// What a policy is bound to.
@@ -77,7 +83,7 @@ pub enum Direction {
 
 impl Kind {
     /// Every policy of a chain, by the name it is bound with.
-    pub const ALL: [(&'static str, Self); 9] = [
+    pub const ALL: [(&'static str, Self); 11] = [
         ("access-block", Self::AccessBlock),
         ("http-basic-authentication-flex", Self::BasicAuthentication),
         ("cors-flex", Self::Cors),
@@ -87,6 +93,8 @@ impl Kind {
         ("rate-limiting-flex", Self::RateLimiting),
         ("rate-limiting-sla-based-flex", Self::RateLimitingSla),
         ("spike-control-flex", Self::SpikeControl),
+        ("http-caching-flex", Self::HttpCaching),
+        ("compression", Self::Compression),
     ];
 
     pub fn direction(self) -> Direction {
@@ -95,6 +103,8 @@ impl Kind {
             | Self::BasicAuthentication
             | Self::Cors
             | Self::HeaderRemoval
+            | Self::HttpCaching
+            | Self::Compression
             | Self::ClientIdEnforcement
             | Self::RateLimiting
             | Self::RateLimitingSla
@@ -117,6 +127,8 @@ impl Kind {
             }
             Self::Cors => Some(cors::CorsSpec::schema(definitions)),
             Self::HeaderRemoval => Some(header_removal::HeaderRemovalSpec::schema(definitions)),
+            Self::HttpCaching => Some(http_caching::HttpCachingSpec::schema(definitions)),
+            Self::Compression => Some(compression::CompressionSpec::schema(definitions)),
             Self::CredentialInjectionBasic => Some(
                 credential_injection::basic::CredentialInjectionBasicSpec::schema(definitions),
             ),
@@ -135,6 +147,8 @@ impl Kind {
             self,
             Self::AccessBlock
                 | Self::Cors
+                | Self::HttpCaching
+                | Self::Compression
                 | Self::ClientIdEnforcement
                 | Self::RateLimitingSla
                 | Self::SpikeControl
@@ -167,6 +181,20 @@ impl Kind {
             Self::HeaderRemoval => {
                 header_removal::HeaderRemoval::compile(&decoded(config, origin, problems)?, origin, problems)
                     .map(Policy::HeaderRemoval)
+            }
+            Self::HttpCaching => {
+                let spec = match config {
+                    Some(config) => Decode::decode(config, problems)?,
+                    None => http_caching::HttpCachingSpec::default(),
+                };
+                http_caching::HttpCaching::compile(&spec, site, problems).map(Policy::HttpCaching)
+            }
+            Self::Compression => {
+                let spec = match config {
+                    Some(config) => Decode::decode(config, problems)?,
+                    None => compression::CompressionSpec::default(),
+                };
+                compression::Compression::compile(&spec, problems).map(Policy::Compression)
             }
             Self::CredentialInjectionBasic => credential_injection::basic::CredentialInjectionBasic::compile(
                 &decoded(config, origin, problems)?,
@@ -225,25 +253,28 @@ impl Policy {
     /// What one shard keeps for it.
     fn local(&self, parts: &ShardParts<'_>) -> Local {
         match self {
-            Self::RateLimiting(policy) => policy.go_live(parts),
-            Self::RateLimitingSla(policy) => policy.go_live(parts),
+            Self::RateLimiting(policy) => policy.local(parts),
+            Self::RateLimitingSla(policy) => policy.local(parts),
+            Self::HttpCaching(policy) => policy.local(parts),
             Self::AccessBlock
             | Self::BasicAuthentication(_)
             | Self::Cors(_)
             | Self::HeaderRemoval(_)
             | Self::CredentialInjectionBasic(_)
+            | Self::Compression(_)
             | Self::ClientIdEnforcement(_)
-            | Self::SpikeControl(_) => {}
+            | Self::SpikeControl(_) => Local::None,
         }
-        Local::None
     }
 
-    fn on_request(&self, request: &mut Request<'_>, _local: &Local, state: &mut State) -> Step {
+    fn on_request(&self, request: &mut Request<'_>, local: &Local, state: &mut State) -> Step {
         match self {
+            Self::HttpCaching(policy) => policy.on_request(request, local, state),
             Self::AccessBlock => access_block::on_request(),
             Self::BasicAuthentication(policy) => policy.on_request(request),
             Self::Cors(policy) => policy.on_request(request, state),
             Self::HeaderRemoval(policy) => policy.on_request(request),
+            Self::Compression(_) => Step::Continue,
             Self::CredentialInjectionBasic(policy) => policy.on_request(request),
             Self::ClientIdEnforcement(policy) => policy.on_request(request),
             Self::RateLimiting(policy) => policy.on_request(request, state),
@@ -253,14 +284,16 @@ impl Policy {
     }
 
     /// After [`Wait::Call`] and [`Wait::Sleep`].
-    fn on_resume(&self, event: Event, request: &mut Request<'_>, _local: &Local, state: &mut State) -> Step {
+    fn on_resume(&self, event: Event, request: &mut Request<'_>, local: &Local, state: &mut State) -> Step {
         match self {
             Self::SpikeControl(policy) => policy.on_resume(&event, request, state),
+            Self::HttpCaching(policy) => policy.on_resume(event, request, local, state),
             Self::AccessBlock
             | Self::BasicAuthentication(_)
             | Self::Cors(_)
             | Self::HeaderRemoval(_)
             | Self::CredentialInjectionBasic(_)
+            | Self::Compression(_)
             | Self::ClientIdEnforcement(_)
             | Self::RateLimiting(_)
             | Self::RateLimitingSla(_) => {
@@ -274,12 +307,14 @@ impl Policy {
         }
     }
 
-    fn on_response(&self, response: &mut Response<'_>, _local: &Local, state: &mut State) {
+    fn on_response(&self, response: &mut Response<'_>, local: &Local, state: &mut State) {
         match self {
+            Self::HttpCaching(policy) => policy.on_response(response, local, state),
             Self::AccessBlock
             | Self::BasicAuthentication(_)
             | Self::CredentialInjectionBasic(_)
             | Self::ClientIdEnforcement(_) => {}
+            Self::Compression(policy) => policy.on_response(response),
             Self::Cors(policy) => policy.on_response(response, state),
             Self::HeaderRemoval(policy) => policy.on_response(response),
             Self::RateLimiting(policy) => policy.on_response(response, state),
@@ -295,7 +330,7 @@ impl Policy {
             | Self::BasicAuthentication(_)
             | Self::CredentialInjectionBasic(_)
             | Self::ClientIdEnforcement(_) => false,
-            Self::Cors(_) => true,
+            Self::Cors(_) | Self::HttpCaching(_) | Self::Compression(_) => true,
             Self::HeaderRemoval(policy) => policy.sees_responses(),
             Self::RateLimiting(policy) => policy.sees_responses(),
             Self::RateLimitingSla(policy) => policy.sees_responses(),

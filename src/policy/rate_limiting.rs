@@ -1,7 +1,7 @@
 //! `rate-limiting-flex`: so many requests in a window of time, for each value of an expression or for all together.
 
 use super::{
-    Refusal, Request, Response, ShardParts, State, Step,
+    Local, Refusal, Request, Response, ShardParts, State, Step,
     quota::{self, Fields, Quota, Told},
     rate_limit::{Decision, Fingerprint, Limit, LimitSpec, Limits},
     template,
@@ -66,8 +66,10 @@ impl RateLimiting {
         })
     }
 
-    pub(super) fn go_live(&self, parts: &ShardParts<'_>) {
+    /// The first shard makes the limits that all use.
+    pub(super) fn local(&self, parts: &ShardParts<'_>) -> Local {
         (self.made).get_or_init(|| Limits::new(parts.name, &self.limits, parts.hash_key));
+        Local::None
     }
 
     pub(super) fn on_request(&self, request: &mut Request<'_>, state: &mut State) -> Step {

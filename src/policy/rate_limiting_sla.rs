@@ -1,7 +1,7 @@
 //! `rate-limiting-sla-based-flex`: each client application has the limits of its contract.
 
 use super::{
-    Request, Response, ShardParts, Site, State, Step,
+    Local, Request, Response, ShardParts, Site, State, Step,
     client::{self, Clients},
     client_id_enforcement,
     quota::{Fields, Told},
@@ -77,7 +77,8 @@ impl RateLimitingSla {
         })
     }
 
-    pub(super) fn go_live(&self, parts: &ShardParts<'_>) {
+    /// The first shard makes the limits that all use.
+    pub(super) fn local(&self, parts: &ShardParts<'_>) -> Local {
         self.made.get_or_init(|| {
             // All under one name: a client is of one tier, and one that changes it goes on where it was.
             let tiers = self.clients.contracts.tiers().iter();
@@ -85,6 +86,7 @@ impl RateLimitingSla {
                 .map(|tier| Limits::new(parts.name, tier, parts.hash_key))
                 .collect()
         });
+        Local::None
     }
 
     pub(super) fn on_request(&self, request: &mut Request<'_>, state: &mut State) -> Step {

@@ -24,6 +24,8 @@ mod limits;
 mod origin_faults;
 mod overload;
 mod policies;
+mod policies_caching;
+mod policies_compression;
 mod policies_outbound;
 mod policies_traffic;
 mod ports;

@@ -6,7 +6,7 @@ use crate::support::{
 };
 
 /// A binding of `policy` to the API `test`; `config` and `more` are whole lines.
-fn binding(name: &str, policy: &str, config: &str, more: &str) -> String {
+pub(crate) fn binding(name: &str, policy: &str, config: &str, more: &str) -> String {
     let mut spec =
         format!("targetRef: {{ kind: ApiInstance, name: test }}\npolicyRef: {{ name: {policy} }}\n");
     if !config.is_empty() {
@@ -19,11 +19,11 @@ fn binding(name: &str, policy: &str, config: &str, more: &str) -> String {
     config::document("PolicyBinding", name, &(spec + more))
 }
 
-fn with(origin: &Origin, policies: &[String]) -> String {
+pub(crate) fn with(origin: &Origin, policies: &[String]) -> String {
     config::api(&origin.url) + &policies.concat()
 }
 
-const USER: &str = "username: ann\npassword: 'pass:word'";
+pub(crate) const USER: &str = "username: ann\npassword: 'pass:word'";
 
 both_drivers! {
     fn basic_authentication_admits_who_knows_both(driver) {

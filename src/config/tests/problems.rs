@@ -105,12 +105,7 @@ fn what_is_known_but_not_there_yet_is_refused_by_name() {
         "f.yaml:3:130: PolicyBinding/t: spec.policyRef.name: Ringway knows the policy `tls-outbound` but does not \
          have it yet"
     );
-    for name in [
-        "sse-logging",
-        "sse-logging-flex",
-        "spec-validation",
-        "tls",
-    ] {
+    for name in ["sse-logging", "sse-logging-flex", "spec-validation", "tls"] {
         let spec = format!(
             "targetRef: {{kind: Selector, selector: {{kind: ApiInstance}}}}, policyRef: {{name: {name}}}"
         );

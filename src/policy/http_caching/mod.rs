@@ -1,0 +1,349 @@
+//! `http-caching-flex`: answers kept on the shard that fetched them (RFC 9111, a shared cache).
+//!
+//! Each shard has its own store, with its part of the entries and bytes: no look at one is a look at memory that another
+//! shard writes. What it costs is that an answer is fetched once for each shard.
+
+mod fill;
+mod freshness;
+mod generation;
+mod hit;
+mod store;
+
+pub(super) use fill::Fill;
+pub(super) use store::Store;
+
+use super::{Answer, Event, Local, Request, Response, ShardParts, Site, State, Step, Wait, template};
+use crate::{
+    expr::{Scope, Template},
+    http1::{Method, is_token},
+    located::{Bounded, Located, Problems},
+    object,
+};
+use freshness::CacheControl;
+use generation::Generations;
+use std::{borrow::Cow, cell::RefCell, rc::Rc, sync::Arc};
+use store::Found;
+
+object! {
+    /// Configuration of `http-caching-flex`.
+    pub(super) struct HttpCachingSpec {
+        /// What answers are kept by. Default the host, the path and the query, as sent.
+        optional "httpCachingKey" key: Located<String>,
+        /// Of the process. Default 10000.
+        optional "maxCacheEntries" max_entries: Bounded<1, 1_000_000>,
+        /// Of the process, keys and headers included. Default 64 MiB.
+        optional "maxCacheBytes" max_bytes: Bounded<65_536, 1_099_511_627_776>,
+        /// Seconds an answer is kept at most. Default 600.
+        optional "ttl" ttl: Bounded<1, 31_536_000>,
+        /// Only false: there is no shared storage yet.
+        optional "distributed" distributed: Located<bool>,
+        /// Only false: there is no shared storage yet.
+        optional "persistCache" persist: Located<bool>,
+        /// Whether `Cache-Control` and `Expires` count, of requests and answers. Default true.
+        optional "useHttpCacheHeaders" use_headers: bool,
+        /// A request header whose value `invalidate` drops what is kept for the request, `invalidate-all` everything.
+        /// Default none.
+        optional "invalidationHeader" invalidation: Located<String>,
+        /// Which requests are answered from the cache. Default GET and HEAD.
+        optional "requestExpression" request: Located<String>,
+        /// Which answers are kept. Default those of status 200, 203, 204, 300, 301, 404, 405, 410, 414 and 501.
+        optional "responseExpression" response: Located<String>,
+    }
+}
+
+/// As without a configuration.
+impl Default for HttpCachingSpec {
+    fn default() -> Self {
+        Self {
+            key: None,
+            max_entries: None,
+            max_bytes: None,
+            ttl: None,
+            distributed: None,
+            persist: None,
+            use_headers: None,
+            invalidation: None,
+            request: None,
+            response: None,
+        }
+    }
+}
+
+#[derive(Debug)]
+pub struct HttpCaching {
+    key: Option<Template>,
+    max_entries: usize,
+    max_bytes: usize,
+    ttl_ms: u64,
+    use_headers: bool,
+    /// In lower case.
+    invalidation: Option<String>,
+    request: Option<Template>,
+    response: Option<Template>,
+    generations: Arc<Generations>,
+}
+
+/// Of one exchange.
+#[derive(Debug)]
+pub enum Caching {
+    /// Its answer may be kept.
+    Fetching(Box<fill::Fetch>),
+    /// Another request fetches it; this one looks again in a moment.
+    Waiting { key: Box<[u8]> },
+    /// A method that changes something: what is kept of the same key is dropped when it succeeds (RFC 9111 §4.4).
+    Changing { key: Box<[u8]> },
+}
+
+impl HttpCaching {
+    pub(super) fn compile(spec: &HttpCachingSpec, _site: &Site<'_>, problems: &mut Problems) -> Option<Self> {
+        let before = problems.len();
+        for (key, written) in [
+            ("distributed", &spec.distributed),
+            ("persistCache", &spec.persist),
+        ] {
+            if let Some(written) = written.as_ref().filter(|written| written.value) {
+                let message = "needs shared storage, which Ringway does not have yet: leave it out, and each replica keeps \
+                               its own answers";
+                problems.within(key, |problems| problems.report(&written.origin, message));
+            }
+        }
+        let invalidation = spec.invalidation.as_ref().filter(|name| !name.is_empty());
+        if let Some(name) = invalidation.filter(|name| !is_token(name.as_bytes())) {
+            let message = "is not the name of a header";
+            problems.within("invalidationHeader", |problems| {
+                problems.report(&name.origin, message)
+            });
+        }
+        let mut parse = |key: &str, written: &Option<Located<String>>, scope: &Scope| {
+            written
+                .as_ref()
+                .and_then(|written| template(key, written, scope, problems))
+        };
+        let key = parse("httpCachingKey", &spec.key, &Scope::REQUEST);
+        let request = parse("requestExpression", &spec.request, &Scope::REQUEST);
+        let response = parse("responseExpression", &spec.response, &Scope::RESPONSE);
+        if problems.len() > before {
+            return None;
+        }
+        let unsigned = |value: u64| usize::try_from(value).unwrap_or(usize::MAX);
+        Some(Self {
+            key,
+            max_entries: spec
+                .max_entries
+                .map_or(10_000, |entries| unsigned(entries.unsigned())),
+            max_bytes: spec
+                .max_bytes
+                .map_or(64 << 20, |bytes| unsigned(bytes.unsigned())),
+            ttl_ms: spec.ttl.map_or(600, |ttl| ttl.unsigned()) * 1000,
+            use_headers: spec.use_headers.unwrap_or(true),
+            invalidation: invalidation.map(|name| name.to_ascii_lowercase()),
+            request,
+            response,
+            generations: Arc::new(Generations::new()),
+        })
+    }
+
+    pub(super) fn local(&self, parts: &ShardParts<'_>) -> Local {
+        let shards = parts.shards.get() as usize;
+        Local::Cache(Rc::new(RefCell::new(Store::new(
+            (self.max_entries / shards).max(1),
+            self.max_bytes / shards,
+        ))))
+    }
+
+    pub(super) fn on_request(&self, request: &mut Request<'_>, local: &Local, state: &mut State) -> Step {
+        let Local::Cache(store) = local else {
+            return Step::Continue;
+        };
+        // Without a key, or an answer to whether, it is as if there were no cache.
+        let (Ok(key), Ok(wanted)) = (self.key(request), self.is_wanted(request)) else {
+            return Step::Continue;
+        };
+        let key: Box<[u8]> = key.into();
+        // What is fetched from here on is newer than what this drops.
+        self.invalidate(request, &key);
+        if !wanted {
+            if !request.head.method_kind.is_safe() {
+                *state = State::Caching(Caching::Changing { key });
+            }
+            return Step::Continue;
+        }
+        // A part of an answer is not an answer; putting parts together is not worth what can go wrong in it.
+        if request.values("range").next().is_some() {
+            return Step::Continue;
+        }
+        let control = self.control(request);
+        if !control.no_cache
+            && let Some(step) = self.look(request, store, &key)
+        {
+            return step;
+        }
+        if control.only_if_cached {
+            return Step::Answer(Answer::empty(504));
+        }
+        if !control.no_cache && store.borrow().is_fetching(&key) && !self.passes(request, store, &key) {
+            *state = State::Caching(Caching::Waiting { key });
+            return Step::Wait(Wait::Sleep(LOOK_MS));
+        }
+        self.fetch(request, store, key, &control, state)
+    }
+
+    pub(super) fn on_resume(
+        &self,
+        _: Event,
+        request: &mut Request<'_>,
+        local: &Local,
+        state: &mut State,
+    ) -> Step {
+        let (Local::Cache(store), State::Caching(Caching::Waiting { key })) = (local, &mut *state) else {
+            return Step::Continue;
+        };
+        if store.borrow().is_fetching(key) {
+            return Step::Wait(Wait::Sleep(LOOK_MS));
+        }
+        let key = std::mem::take(key);
+        if let Some(step) = self.look(request, store, &key) {
+            *state = State::Ran;
+            return step;
+        }
+        // It was not stored, and waiting for the next one might go on so for ever: each fetches for itself now.
+        let control = self.control(request);
+        self.fetch(request, store, key, &control, state)
+    }
+
+    /// What is kept of it, if anything.
+    fn look(&self, request: &mut Request<'_>, store: &RefCell<Store>, key: &[u8]) -> Option<Step> {
+        let found = {
+            let serves = |selection: &store::Selection, audience| {
+                fill::serves(audience, request) && fill::selects(selection, request)
+            };
+            store
+                .borrow()
+                .find(key, request.context.now, self.generations.of(key), serves)
+        };
+        match found {
+            Found::Fresh { stored, since } => Some(hit::answer(request, &stored, since)),
+            Found::Pass | Found::Nothing => None,
+        }
+    }
+
+    fn passes(&self, request: &Request<'_>, store: &RefCell<Store>, key: &[u8]) -> bool {
+        let generation = self.generations.of(key);
+        let found = store
+            .borrow()
+            .find(key, request.context.now, generation, |_, _| false);
+        matches!(found, Found::Pass)
+    }
+
+    fn fetch(
+        &self,
+        request: &Request<'_>,
+        store: &Rc<RefCell<Store>>,
+        key: Box<[u8]>,
+        control: &CacheControl,
+        state: &mut State,
+    ) -> Step {
+        // HEAD brings no content to keep.
+        if !control.no_store && request.head.method_kind != Method::Head {
+            let generation = self.generations.of(&key);
+            let fetch = fill::Fetch::begin(store.clone(), self.generations.clone(), key, generation);
+            *state = State::Caching(Caching::Fetching(Box::new(fetch)));
+        }
+        Step::Continue
+    }
+
+    pub(super) fn on_response(&self, response: &mut Response<'_>, local: &Local, state: &mut State) {
+        let (Local::Cache(_), State::Caching(caching)) = (local, std::mem::replace(state, State::Ran)) else {
+            return;
+        };
+        match caching {
+            Caching::Fetching(fetch) => {
+                // One of the gateway's own is not the origin's.
+                if response.filters.is_none() {
+                    return;
+                }
+                let wanted = self.is_kept(response);
+                if let Some(fill) = fetch.fill(response, wanted, self.use_headers, self.ttl_ms)
+                    && let Some(filters) = &mut response.filters
+                {
+                    filters.push(super::Filter::CacheFill(Box::new(fill)));
+                }
+            }
+            Caching::Changing { key } if matches!(response.status, 200..=399) => {
+                self.generations.invalidate(&key);
+            }
+            Caching::Changing { .. } | Caching::Waiting { .. } => {}
+        }
+    }
+
+    fn key<'r>(&'r self, request: &'r Request<'_>) -> Result<Cow<'r, [u8]>, ()> {
+        match &self.key {
+            Some(key) => {
+                let view = request.view();
+                let text = key.text(&view).map_err(drop)?;
+                Ok(Cow::Owned(text.into_owned()))
+            }
+            None => {
+                let head = &*request.head;
+                let of = |range: crate::http1::Range| range.of(request.bytes);
+                let mut key = head.host.map_or(&b""[..], of).to_ascii_lowercase();
+                key.push(b' ');
+                key.extend_from_slice(of(head.path));
+                if let Some(query) = head.query {
+                    key.push(b'?');
+                    key.extend_from_slice(of(query));
+                }
+                Ok(Cow::Owned(key))
+            }
+        }
+    }
+
+    fn is_wanted(&self, request: &Request<'_>) -> Result<bool, ()> {
+        match &self.request {
+            Some(wanted) => wanted.condition(&request.view()).map_err(drop),
+            None => Ok(matches!(request.head.method_kind, Method::Get | Method::Head)),
+        }
+    }
+
+    fn is_kept(&self, response: &Response<'_>) -> bool {
+        // 206 is a part, and no request for a part comes here: the origin sent it unasked.
+        response.status != 206
+            && match &self.response {
+                Some(kept) => kept.condition(&response.view()).unwrap_or(false),
+                None => KEPT.contains(&response.status),
+            }
+    }
+
+    fn control(&self, request: &Request<'_>) -> CacheControl {
+        if !self.use_headers {
+            return CacheControl::default();
+        }
+        let mut control = CacheControl::parse(request.values("cache-control"));
+        // RFC 9111 §5.4: of clients that know nothing newer.
+        let old = request
+            .values("pragma")
+            .any(|value| value.eq_ignore_ascii_case(b"no-cache"));
+        control.no_cache |=
+            (old && request.values("cache-control").next().is_none()) || control.max_age == Some(0);
+        control
+    }
+
+    fn invalidate(&self, request: &Request<'_>, key: &[u8]) {
+        let Some(name) = &self.invalidation else {
+            return;
+        };
+        for value in request.values(name) {
+            if value.eq_ignore_ascii_case(b"invalidate-all") {
+                self.generations.invalidate_all();
+            } else if value.eq_ignore_ascii_case(b"invalidate") {
+                self.generations.invalidate(key);
+            }
+        }
+    }
+}
+
+/// How often a request looks whether another has fetched what it wants.
+const LOOK_MS: u64 = 5;
+
+/// The vendor's default less 206.
+const KEPT: [u16; 10] = [200, 203, 204, 300, 301, 404, 405, 410, 414, 501];
