@@ -2,6 +2,7 @@
 
 mod contracts;
 mod problems;
+mod traffic;
 
 use super::{DumpFormat, Environment, Loaded, Options, Problems, Source, load, load_text, model_of};
 use crate::{
