@@ -74,9 +74,7 @@ pub(super) fn credentials<'d>(
     let (Some(value), None) = (values.next(), values.next()) else {
         return None;
     };
-    let Some((scheme, token)) = value.split_at_checked(SCHEME.len()) else {
-        return None;
-    };
+    let (scheme, token) = value.split_at_checked(SCHEME.len())?;
     if !scheme.eq_ignore_ascii_case(SCHEME) {
         return None;
     }
