@@ -111,6 +111,33 @@ both_drivers! {
         assert_eq!(origin.requests().len(), 3, "what is refused reaches nobody");
     }
 
+    /// A good token of a client that has no contract lets nobody in.
+    fn a_tokens_client_may_have_to_be_known(driver) {
+        let origin = Origin::answering(ok("in"));
+        let contract = crate::support::config::document(
+            "Contract", "app", "apiId: test\nclient: { id: app, secret: not-asked-for, name: The app }",
+        );
+        let jwt = format!("signingMethod: hmac\ntextKey: {SECRET}");
+        let gateway = Gateway::start(driver, with(&origin, &[("jwt-validation-flex", jwt)]) + &contract);
+        let status = |claims: &str| ask(&gateway, &bearer(&with_secret(SECRET, claims))).status;
+        assert_eq!(status(r#""sub":"ann","client_id":"app""#), 200);
+        assert_eq!(status(r#""sub":"ann","client_id":"another""#), 401);
+        assert_eq!(status(r#""sub":"ann""#), 401);
+        let answer = answering("200 OK", r#"{"active":true,"client_id":"app"}"#);
+        let service = Origin::start(scripted(&answer));
+        let introspection = format!(
+            "introspectionURL: {}\nauthorizationValue: Basic Z2F0ZTp3YXk=\nskipClientIdValidation: false\nvalidatedTokenTTL: 1",
+            service.url
+        );
+        let yaml = with(&origin, &[("oauth2-token-introspection-flex", introspection)]) + &contract;
+        let gateway = Gateway::start(driver, yaml);
+        assert_eq!(ask(&gateway, &bearer("t")).status, 200);
+        set(&answer, "200 OK", r#"{"active":true,"client_id":"another"}"#);
+        assert_eq!(ask(&gateway, &bearer("u")).status, 403);
+        set(&answer, "200 OK", r#"{"active":true}"#);
+        assert_eq!(ask(&gateway, &bearer("v")).status, 403);
+    }
+
     fn a_jwt_may_stand_elsewhere_and_tell_who_it_is(driver) {
         let origin = Origin::answering(ok("in"));
         let jwt = format!(
@@ -456,12 +483,12 @@ fn what_cannot_be_done_is_said_at_load() {
         (
             "jwt-validation-flex",
             "textKey: x".to_owned(),
-            "must be `skipClientIdValidation: true`",
+            "or `skipClientIdValidation: true`",
         ),
         (
             "jwt-validation-flex",
             "skipClientIdValidation: false".to_owned(),
-            "must be `skipClientIdValidation: true`",
+            "or `skipClientIdValidation: true`",
         ),
         ("jwt-validation-flex", jwt.to_owned(), "`textKey` is required"),
         (
@@ -552,7 +579,7 @@ fn what_cannot_be_done_is_said_at_load() {
         (
             "oauth2-token-introspection-flex",
             format!("{introspection}skipClientIdValidation: false"),
-            "must be `skipClientIdValidation: true`",
+            "or `skipClientIdValidation: true`",
         ),
         (
             "oauth2-token-introspection-flex",

@@ -4,8 +4,9 @@ mod cache;
 mod verdict;
 
 use super::{
-    Destination, Event, Local, Refusal, Request, ShardParts, Site, State, Step, Wait, bearer, headers,
-    jwt::{require_skip, with},
+    Contracts, Destination, Event, Local, Refusal, Request, ShardParts, Site, State, Step, Wait, bearer,
+    headers,
+    jwt::{clients, with},
 };
 use crate::{
     choice,
@@ -16,7 +17,7 @@ use crate::{
     outcall::Outcall,
 };
 use cache::{Cache, Hash};
-use std::{cell::RefCell, fmt, rc::Rc, time::Duration};
+use std::{cell::RefCell, fmt, rc::Rc, sync::Arc, time::Duration};
 use verdict::{Failed, Verdict};
 
 object! {
@@ -56,6 +57,7 @@ pub struct TokenIntrospection {
     ttl: u64,
     timeout: Duration,
     consumer_by: String,
+    clients: Option<Arc<Contracts>>,
     expose: bool,
     scopes: Vec<Box<[u8]>>,
     all_scopes: bool,
@@ -87,10 +89,11 @@ impl TokenIntrospection {
         site: &mut Site<'_>,
         problems: &mut Problems,
     ) -> Option<Self> {
-        require_skip(
+        let clients = clients(
             "skipClientIdValidation",
             Some(&spec.skip_client_id),
             origin,
+            site,
             problems,
         );
         let authorization = &spec.authorization;
@@ -121,6 +124,7 @@ impl TokenIntrospection {
             authorization: authorization.trim().as_bytes().into(),
             ttl: spec.ttl.map_or(600, |seconds| seconds.unsigned()) * 1000,
             timeout: Duration::from_millis(spec.timeout.map_or(10_000, |millis| millis.unsigned())),
+            clients,
             consumer_by: spec
                 .consumer_by
                 .as_ref()
@@ -217,11 +221,26 @@ impl TokenIntrospection {
             request.reply("WWW-Authenticate", &self.out_of_scope);
             return Step::Refuse(Refusal::new(Kind::Forbidden, "the token lacks a scope"));
         }
+        let id = verdict.text(&self.consumer_by);
+        let known = self
+            .clients
+            .as_ref()
+            .map(|clients| clients.find(id.unwrap_or_default()));
+        if matches!(known, Some(None)) {
+            return Step::Refuse(Refusal::new(
+                Kind::Forbidden,
+                "the token's client has no contract",
+            ));
+        }
         if self.expose && self.expose_to_upstream(verdict, request).is_none() {
             return Step::Refuse(NO_ANSWER);
         }
         let authentication = &mut *request.authentication;
-        let client = verdict.text(&self.consumer_by).map(Into::into);
+        let client = id.map(Into::into);
+        let name = known.flatten().and_then(|client| client.name.as_deref());
+        if let Some(name) = name {
+            authentication.client_name = Some(name.as_bytes().into());
+        }
         authentication.client_id = client.or(authentication.client_id.take());
         let principal = verdict.text("sub").or_else(|| verdict.text("username"));
         authentication.principal = principal.map(Into::into).or(authentication.principal.take());

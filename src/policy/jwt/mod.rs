@@ -17,7 +17,7 @@ pub(super) use keys::JwtLocal;
 pub use source::{KeySource, Place};
 pub(super) use spec::JwtValidationSpec;
 
-use super::{Local, Refusal, Request, Site, Step, bearer, headers, template};
+use super::{Contracts, Local, Refusal, Request, Site, Step, bearer, headers, template};
 use crate::{
     expr::{Scope, Template, Tree, Value},
     fault::Kind,
@@ -26,6 +26,7 @@ use crate::{
 use claims::{Custom, Rules};
 use keys::KeyOrigin;
 use spec::{JwtClaimSpec, JwtOrigin};
+use std::sync::Arc;
 use token::Token;
 
 #[derive(Debug)]
@@ -36,6 +37,7 @@ pub struct JwtValidation {
     keys: KeyOrigin,
     rules: Rules,
     client_id: Template,
+    clients: Option<Arc<Contracts>>,
     /// Claim, header.
     to_headers: Vec<(String, String)>,
 }
@@ -47,10 +49,11 @@ impl JwtValidation {
         site: &mut Site<'_>,
         problems: &mut Problems,
     ) -> Option<Self> {
-        require_skip(
+        let clients = clients(
             "skipClientIdValidation",
             spec.skip_client_id.as_ref(),
             origin,
+            site,
             problems,
         );
         let algorithm = spec.algorithm(problems);
@@ -105,6 +108,7 @@ impl JwtValidation {
                 custom,
             },
             client_id: client_id?,
+            clients,
             to_headers,
         })
     }
@@ -135,11 +139,17 @@ impl JwtValidation {
         self.keys.verify(self.algorithm, &token, request, local)?;
         let claims = token.claims().map_err(unauthorized)?;
         let now = request.context.unix_millis as f64 / 1000.0;
+        let client_name;
         let client_id = {
             let vars = |_| Value::from(&claims);
             let view = request.view().with_vars(&vars);
             self.rules.check(&claims, now, &view).map_err(unauthorized)?;
             let text = self.client_id.text(&view).unwrap_or_default();
+            let client = self
+                .clients
+                .as_ref()
+                .map(|clients| clients.find(&text).ok_or(UNKNOWN));
+            client_name = client.transpose()?.and_then(|client| client.name.as_deref());
             (!text.is_empty()).then(|| text.into())
         };
         for (claim, name) in &self.to_headers {
@@ -151,6 +161,9 @@ impl JwtValidation {
         }
         let authentication = &mut *request.authentication;
         authentication.client_id = client_id.or(authentication.client_id.take());
+        if let Some(name) = client_name {
+            authentication.client_name = Some(name.as_bytes().into());
+        }
         if let Some(Tree::String(subject)) = claims.get("sub") {
             authentication.principal = Some(subject.clone());
         }
@@ -187,21 +200,27 @@ pub fn verified_claims(token: &[u8], algorithm: Algorithm, key: Option<&Key>) ->
     token.claims()
 }
 
-/// Whether clients have to be known beside their token. There are no contracts yet to look them up in: once a site has
-/// them, what is refused here is what looks them up.
-pub(super) fn require_skip(
+/// The clients that must be known beside their token; None where that is not asked for. Without a contract nobody would
+/// get in, which is what a file brought along from elsewhere does not mean.
+pub(super) fn clients(
     key: &str,
-    written: Option<&Located<bool>>,
+    skip: Option<&Located<bool>>,
     origin: &Origin,
+    site: &Site<'_>,
     problems: &mut Problems,
-) {
-    if written.is_some_and(|skip| skip.value) {
-        return;
+) -> Option<Arc<Contracts>> {
+    if skip.is_some_and(|skip| skip.value) {
+        return None;
     }
-    let message = format!("must be `{key}: true`: Ringway does not look clients up in contracts here yet");
-    problems.within(key, |problems| {
-        problems.report(written.map_or(origin, |skip| &skip.origin), message);
-    });
+    let contracts = site.contracts();
+    if contracts.is_empty() && !site.owner().is_empty() {
+        let message =
+            format!("no client has a contract for this API: write Contract documents, or `{key}: true`");
+        problems.within(key, |problems| {
+            problems.report(skip.map_or(origin, |skip| &skip.origin), message);
+        });
+    }
+    Some(contracts)
 }
 
 /// What policies before this one found out stays, but for what has the same name.
@@ -244,6 +263,8 @@ const CLAIMS: Scope = Scope {
 };
 
 const DEFAULT_EXPRESSION: &str = "#[attributes.headers['jwt']]";
+const UNKNOWN: Refusal = Refusal::new(Kind::Unauthorized, "the token's client has no contract");
+
 const DEFAULT_CLIENT_ID: &str = "#[vars.claimSet.client_id]";
 
 /// RFC 6750 §3.
