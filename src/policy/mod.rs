@@ -8,23 +8,30 @@ mod authentication;
 mod basic_authentication;
 mod chain;
 mod compression;
+mod content;
 mod context;
 mod cors;
 mod credential_injection;
 mod exchange;
 mod filter;
+mod header_injection;
 mod header_removal;
 mod http_caching;
+mod injection;
+mod json_threat;
 mod local;
+mod message_logging;
 pub mod rate_limit;
+mod redirect;
 mod site;
 mod tree;
 mod view;
+mod xml_threat;
 
 pub use authentication::Authentication;
 pub use chain::{Bound, Chain, Progress};
 pub use context::{Context, ShardParts};
-pub use exchange::{Answer, Event, Refusal, Request, Response, State, Step, Wait};
+pub use exchange::{Answer, Event, Refusal, Request, Response, State, Step, Violation, Wait};
 pub use filter::Filter;
 pub use local::Local;
 pub use site::{Destination, Site, Upstreams, template};
@@ -39,7 +46,15 @@ pub enum Policy {
     BasicAuthentication(basic_authentication::BasicAuthentication),
     Cors(cors::Cors),
     HeaderRemoval(header_removal::HeaderRemoval),
+    JsonThreat(json_threat::JsonThreat),
+    XmlThreat(xml_threat::XmlThreat),
+    InjectionProtection(injection::InjectionProtection),
+    HeaderInjection(header_injection::HeaderInjection),
+    Redirect(redirect::Redirect),
+    MessageLogging(message_logging::MessageLogging),
     CredentialInjectionBasic(credential_injection::basic::CredentialInjectionBasic),
+    CredentialInjectionApiKey(credential_injection::api_key::CredentialInjectionApiKey),
+    CredentialInjectionOauth2(Box<credential_injection::oauth2::CredentialInjectionOauth2>),
     HttpCaching(http_caching::HttpCaching),
     Compression(compression::Compression),
 }
@@ -51,7 +66,16 @@ pub enum Kind {
     BasicAuthentication,
     Cors,
     HeaderRemoval,
+    JsonThreat,
+    XmlThreat,
+    InjectionProtection,
+    HeaderInjection,
+    Redirect,
+    MessageLogging,
+    MessageLoggingOutbound,
     CredentialInjectionBasic,
+    CredentialInjectionApiKey,
+    CredentialInjectionOauth2,
     HttpCaching,
     Compression,
 }
@@ -67,12 +91,24 @@ pub enum Direction {
 
 impl Kind {
     /// Every policy of a chain, by the name it is bound with.
-    pub const ALL: [(&'static str, Self); 7] = [
+    pub const ALL: [(&'static str, Self); 16] = [
         ("access-block", Self::AccessBlock),
         ("http-basic-authentication-flex", Self::BasicAuthentication),
         ("cors-flex", Self::Cors),
         ("header-removal-flex", Self::HeaderRemoval),
+        ("json-threat-protection-flex", Self::JsonThreat),
+        ("xml-threat-protection-flex", Self::XmlThreat),
+        ("injection-protection-flex", Self::InjectionProtection),
+        ("header-injection-flex", Self::HeaderInjection),
+        ("redirect", Self::Redirect),
+        ("message-logging-flex", Self::MessageLogging),
+        ("message-logging-outbound", Self::MessageLoggingOutbound),
         ("credential-injection-basic-auth", Self::CredentialInjectionBasic),
+        (
+            "credential-injection-api-key-flex",
+            Self::CredentialInjectionApiKey,
+        ),
+        ("credential-injection-oauth2", Self::CredentialInjectionOauth2),
         ("http-caching-flex", Self::HttpCaching),
         ("compression", Self::Compression),
     ];
@@ -83,9 +119,18 @@ impl Kind {
             | Self::BasicAuthentication
             | Self::Cors
             | Self::HeaderRemoval
+            | Self::JsonThreat
+            | Self::XmlThreat
+            | Self::InjectionProtection
+            | Self::HeaderInjection
+            | Self::Redirect
+            | Self::MessageLogging
             | Self::HttpCaching
             | Self::Compression => Direction::Inbound,
-            Self::CredentialInjectionBasic => Direction::Outbound,
+            Self::MessageLoggingOutbound
+            | Self::CredentialInjectionBasic
+            | Self::CredentialInjectionApiKey
+            | Self::CredentialInjectionOauth2 => Direction::Outbound,
         }
     }
 
@@ -108,6 +153,20 @@ impl Kind {
             Self::CredentialInjectionBasic => Some(
                 credential_injection::basic::CredentialInjectionBasicSpec::schema(definitions),
             ),
+            Self::JsonThreat => Some(json_threat::JsonThreatSpec::schema(definitions)),
+            Self::XmlThreat => Some(xml_threat::XmlThreatSpec::schema(definitions)),
+            Self::InjectionProtection => Some(injection::InjectionProtectionSpec::schema(definitions)),
+            Self::HeaderInjection => Some(header_injection::HeaderInjectionSpec::schema(definitions)),
+            Self::Redirect => Some(redirect::RedirectSpec::schema(definitions)),
+            Self::MessageLogging | Self::MessageLoggingOutbound => {
+                Some(message_logging::MessageLoggingSpec::schema(definitions))
+            }
+            Self::CredentialInjectionApiKey => {
+                Some(credential_injection::api_key::CredentialInjectionApiKeySpec::schema(definitions))
+            }
+            Self::CredentialInjectionOauth2 => {
+                Some(credential_injection::oauth2::CredentialInjectionOauth2Spec::schema(definitions))
+            }
         }
     }
 
@@ -165,6 +224,44 @@ impl Kind {
                 problems,
             )
             .map(Policy::CredentialInjectionBasic),
+            Self::JsonThreat => {
+                let spec = decoded(config, origin, problems)?;
+                Some(Policy::JsonThreat(json_threat::JsonThreat::new(&spec)))
+            }
+            Self::XmlThreat => {
+                let spec = decoded(config, origin, problems)?;
+                Some(Policy::XmlThreat(xml_threat::XmlThreat::new(&spec)))
+            }
+            Self::InjectionProtection => {
+                let spec = decoded(config, origin, problems)?;
+                injection::InjectionProtection::compile(&spec, origin, problems)
+                    .map(Policy::InjectionProtection)
+            }
+            Self::HeaderInjection => {
+                let spec = decoded(config, origin, problems)?;
+                header_injection::HeaderInjection::compile(&spec, origin, problems)
+                    .map(Policy::HeaderInjection)
+            }
+            Self::Redirect => {
+                let spec = decoded(config, origin, problems)?;
+                redirect::Redirect::compile(&spec, origin, problems).map(Policy::Redirect)
+            }
+            Self::MessageLogging | Self::MessageLoggingOutbound => {
+                let spec = decoded(config, origin, problems)?;
+                message_logging::MessageLogging::compile(&spec, origin, problems).map(Policy::MessageLogging)
+            }
+            Self::CredentialInjectionApiKey => {
+                let spec = decoded(config, origin, problems)?;
+                credential_injection::api_key::CredentialInjectionApiKey::compile(&spec, origin, problems)
+                    .map(Policy::CredentialInjectionApiKey)
+            }
+            Self::CredentialInjectionOauth2 => {
+                let spec = decoded(config, origin, problems)?;
+                credential_injection::oauth2::CredentialInjectionOauth2::compile(
+                    &spec, origin, site, problems,
+                )
+                .map(|policy| Policy::CredentialInjectionOauth2(Box::new(policy)))
+            }
         };
         policy.filter(|_| problems.len() == before)
     }
@@ -191,8 +288,27 @@ impl Policy {
             | Self::BasicAuthentication(_)
             | Self::Cors(_)
             | Self::HeaderRemoval(_)
+            | Self::JsonThreat(_)
+            | Self::XmlThreat(_)
+            | Self::HeaderInjection(_)
+            | Self::Redirect(_)
+            | Self::MessageLogging(_)
             | Self::CredentialInjectionBasic(_)
+            | Self::CredentialInjectionApiKey(_)
             | Self::Compression(_) => Local::None,
+            Self::InjectionProtection(policy) => policy.local(),
+            Self::CredentialInjectionOauth2(_) => {
+                credential_injection::oauth2::CredentialInjectionOauth2::local()
+            }
+        }
+    }
+
+    /// Whether it writes messages into the log.
+    fn logs(&self) -> bool {
+        match self {
+            Self::MessageLogging(_) => true,
+            Self::InjectionProtection(policy) => policy.logs(),
+            _ => false,
         }
     }
 
@@ -203,8 +319,16 @@ impl Policy {
             Self::BasicAuthentication(policy) => policy.on_request(request),
             Self::Cors(policy) => policy.on_request(request, state),
             Self::HeaderRemoval(policy) => policy.on_request(request),
+            Self::JsonThreat(policy) => policy.on_request(request),
+            Self::XmlThreat(policy) => policy.on_request(request),
+            Self::InjectionProtection(policy) => policy.on_request(request, local, state),
+            Self::HeaderInjection(policy) => policy.on_request(request),
+            Self::Redirect(policy) => policy.on_request(request),
+            Self::MessageLogging(policy) => policy.on_request(request, state),
             Self::Compression(_) => Step::Continue,
             Self::CredentialInjectionBasic(policy) => policy.on_request(request),
+            Self::CredentialInjectionApiKey(policy) => policy.on_request(request),
+            Self::CredentialInjectionOauth2(policy) => policy.on_request(request, local),
         }
     }
 
@@ -216,7 +340,14 @@ impl Policy {
             | Self::BasicAuthentication(_)
             | Self::Cors(_)
             | Self::HeaderRemoval(_)
+            | Self::JsonThreat(_)
+            | Self::XmlThreat(_)
+            | Self::InjectionProtection(_)
+            | Self::HeaderInjection(_)
+            | Self::Redirect(_)
+            | Self::MessageLogging(_)
             | Self::CredentialInjectionBasic(_)
+            | Self::CredentialInjectionApiKey(_)
             | Self::Compression(_) => {
                 // None of them waits. An access policy that is resumed all the same must not let through what it has
                 // not looked at.
@@ -225,13 +356,24 @@ impl Policy {
                     "the policy does not wait",
                 ))
             }
+            Self::CredentialInjectionOauth2(policy) => policy.on_resume(event, request, local),
         }
     }
 
     fn on_response(&self, response: &mut Response<'_>, local: &Local, state: &mut State) {
         match self {
             Self::HttpCaching(policy) => policy.on_response(response, local, state),
-            Self::AccessBlock | Self::BasicAuthentication(_) | Self::CredentialInjectionBasic(_) => {}
+            Self::AccessBlock
+            | Self::BasicAuthentication(_)
+            | Self::JsonThreat(_)
+            | Self::XmlThreat(_)
+            | Self::InjectionProtection(_)
+            | Self::Redirect(_)
+            | Self::CredentialInjectionBasic(_)
+            | Self::CredentialInjectionApiKey(_)
+            | Self::CredentialInjectionOauth2(_) => {}
+            Self::HeaderInjection(policy) => policy.on_response(response),
+            Self::MessageLogging(policy) => policy.on_response(response, state),
             Self::Compression(policy) => policy.on_response(response),
             Self::Cors(policy) => policy.on_response(response, state),
             Self::HeaderRemoval(policy) => policy.on_response(response),
@@ -241,7 +383,17 @@ impl Policy {
     /// Without one of these an answer need not be walked through.
     fn sees_responses(&self) -> bool {
         match self {
-            Self::AccessBlock | Self::BasicAuthentication(_) | Self::CredentialInjectionBasic(_) => false,
+            Self::AccessBlock
+            | Self::BasicAuthentication(_)
+            | Self::JsonThreat(_)
+            | Self::XmlThreat(_)
+            | Self::InjectionProtection(_)
+            | Self::Redirect(_)
+            | Self::CredentialInjectionBasic(_)
+            | Self::CredentialInjectionApiKey(_)
+            | Self::CredentialInjectionOauth2(_) => false,
+            Self::HeaderInjection(policy) => policy.sees_responses(),
+            Self::MessageLogging(policy) => policy.sees_responses(),
             Self::Cors(_) | Self::HttpCaching(_) | Self::Compression(_) => true,
             Self::HeaderRemoval(policy) => policy.sees_responses(),
         }

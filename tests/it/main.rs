@@ -27,6 +27,8 @@ mod policies;
 mod policies_caching;
 mod policies_compression;
 mod policies_outbound;
+mod policies_protection;
+mod policies_shaping;
 mod ports;
 mod regressions;
 mod retries;
