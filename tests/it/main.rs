@@ -15,6 +15,7 @@ mod clients;
 mod commands;
 mod conformance;
 mod drain;
+mod examples;
 mod fairness;
 mod forwarding;
 mod framing;
