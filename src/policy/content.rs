@@ -116,6 +116,31 @@ pub(super) fn limit(written: Option<Limit>) -> u32 {
     written.map_or(u32::MAX, |limit| u32::try_from(limit.get()).unwrap_or(u32::MAX))
 }
 
+/// FNV-1a: of names, to find two that are equal.
+///
+/// It needs no key: whoever makes two names that differ and hash alike gets a body refused that could as well have held
+/// the same name twice.
+pub(super) struct NameHash(u64);
+
+impl Default for NameHash {
+    fn default() -> Self {
+        Self(0xcbf2_9ce4_8422_2325)
+    }
+}
+
+impl NameHash {
+    #[inline]
+    pub(super) fn write(&mut self, part: &[u8]) {
+        for byte in part {
+            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+    }
+
+    pub(super) fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -3,8 +3,7 @@
 //! No tree is built and nothing recurses. What is remembered is eight bytes for each container that is open and eight
 //! for each name of the objects that are open, so at most eight times the text in all, whatever it holds.
 
-use siphasher::sip::SipHasher13;
-use std::hash::Hasher;
+use crate::policy::content::NameHash;
 
 /// The most of each; `u32::MAX` where there is no limit, which a body of a megabyte can't reach.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -202,7 +201,7 @@ impl Scan<'_> {
         }
         // Equal names hash alike, so none is missed, whoever chose them. Two that differ and hash alike refuse a good
         // body: with 64 bits, for the 200,000 names that a megabyte holds, once in a thousand million.
-        let mut hasher = SipHasher13::new();
+        let mut hasher = NameHash::default();
         self.string(self.limits.name, Threat::NameLength, Some(&mut hasher))?;
         if let Some(Container::Object(first)) = self.open.last()
             && self.names.len() - *first as usize >= self.limits.entries as usize
@@ -224,7 +223,7 @@ impl Scan<'_> {
         &mut self,
         limit: u32,
         exceeded: Threat,
-        mut hasher: Option<&mut SipHasher13>,
+        mut hasher: Option<&mut NameHash>,
     ) -> Result<bool, Threat> {
         self.at += 1;
         let mut characters: usize = 0;

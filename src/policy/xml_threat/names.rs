@@ -8,7 +8,11 @@ pub(super) const fn is_character(character: char) -> bool {
 /// §2.3, `Name`.
 pub(super) fn is_name(text: &str) -> bool {
     let mut characters = text.chars();
-    characters.next().is_some_and(begins_name) && characters.all(is_of_name)
+    let Some(first) = characters.next() else {
+        return false;
+    };
+    (first.is_ascii_alphabetic() || begins_name(first))
+        && characters.all(|character| character.is_ascii_alphanumeric() || is_of_name(character))
 }
 
 const fn begins_name(character: char) -> bool {

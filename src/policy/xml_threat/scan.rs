@@ -5,12 +5,11 @@
 //! each attribute of the element at hand.
 
 use super::names::{is_character, is_name};
+use crate::policy::content::NameHash;
 use quick_xml::{
     Reader,
     events::{BytesRef, Event},
 };
-use siphasher::sip::SipHasher13;
-use std::hash::Hasher;
 
 /// The most of each; `u32::MAX` where there is no limit, which a body of a megabyte can't reach.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,7 +79,8 @@ impl Threat {
 /// The first thing that is wrong.
 pub(super) fn scan(document: &[u8], limits: &Limits) -> Result<(), Threat> {
     let document = std::str::from_utf8(document).map_err(|_| Threat::NotUtf8)?;
-    if !document.chars().all(is_character) {
+    let plain = |byte: &u8| matches!(byte, b' '..=b'~' | b'\t' | b'\n' | b'\r');
+    if !document.as_bytes().iter().all(plain) && !document.chars().all(is_character) {
         // UTF-16 comes this way too where it happens to be UTF-8: every other byte of its ASCII is zero.
         return Err(Threat::Malformed);
     }
@@ -246,7 +246,7 @@ impl Scan<'_> {
             }
             // Equal names hash alike, so none is missed; comparing each with each would let one element of a megabyte
             // cost minutes.
-            let mut hasher = SipHasher13::new();
+            let mut hasher = NameHash::default();
             hasher.write(name.as_bytes());
             self.names.push(hasher.finish());
             rest = after;
@@ -269,7 +269,7 @@ impl Scan<'_> {
             }
             return Ok(());
         }
-        if text.contains("]]>") {
+        if text.contains(']') && text.contains("]]>") {
             return Err(Threat::Malformed);
         }
         self.count_text(text)
