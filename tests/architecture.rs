@@ -80,7 +80,8 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     (
         "control",
         &[
-            "observe", "shard", "upstream", "net", "runtime", "http1", "clock", "fault", "config",
+            "observe", "policy", "shard", "upstream", "net", "runtime", "tls", "http1", "clock", "fault",
+            "config",
         ],
     ),
     (
@@ -137,6 +138,10 @@ const PURE: &[&str] = &[
     "route",
     "expr",
     "reply",
+    "policy/external_authorization",
+    "policy/introspection",
+    "policy/ip_list",
+    "policy/jwt",
     "policy/rate_limit",
     "upstream/balance",
 ];

@@ -66,14 +66,9 @@ const LATER: &[&str] = &[
     // who may
     "ldap-authentication-flex",
     "client-id-enforcement-flex",
-    "jwt-validation-flex",
-    "oauth2-token-introspection-flex",
     "openidconnect-access-token-enforcement-flex",
     "external-oauth2-access-token-enforcement",
-    "native-ext-authz-flex",
     "native-ext-proc-flex",
-    "ip-allowlist-flex",
-    "ip-blocklist-flex",
     "oauth-protected-resource-metadata",
     "health-check",
     // what may pass

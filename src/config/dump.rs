@@ -228,15 +228,26 @@ fn bare(text: &str, style: Style) -> Option<Value> {
 
 /// By its name: what has one of these words in it, but for settings of how a secret is carried or fetched.
 fn is_secret(key: &str) -> bool {
+    // What is said about a secret is none.
+    let about = [
+        "Expression",
+        "Format",
+        "Header",
+        "HeaderName",
+        "Length",
+        "Origin",
+        "PrefixName",
+        "Selector",
+        "TTL",
+        "Timeout",
+    ];
+    if about.iter().any(|end| key.ends_with(end)) {
+        return false;
+    }
     let key = key.to_lowercase();
-    let has = |word: &&str| key.contains(word);
-    let ends = |word: &&str| key.ends_with(word);
     ["password", "secret", "key", "token", "authorization", "cookie"]
         .iter()
-        .any(has)
-        && !["header", "name", "format", "timeout", "expression", "selector"]
-            .iter()
-            .any(ends)
+        .any(|word| key.contains(word))
 }
 
 fn subjects(settings: &Settings) -> Vec<(&'static str, Value)> {

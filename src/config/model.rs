@@ -5,7 +5,8 @@ use super::resource::{Id, Rule, Upstream};
 use crate::{
     located::{Node, Origin},
     observe::access_log,
-    policy, route,
+    policy::{self, jwt::KeySource},
+    route,
     shard::snapshot::{Limits, Runtime, Shutdown},
     tls,
     upstream::cluster::Timeouts,
@@ -18,6 +19,8 @@ pub(super) struct Model {
     pub(super) services: Vec<Service>,
     /// Where policies' own calls go, in the order in which their clusters are numbered.
     pub(super) calls: Vec<Service>,
+    /// Where policies' keys are published.
+    pub(super) key_sources: Vec<Arc<KeySource>>,
     pub(super) settings: Settings,
 }
 

@@ -608,7 +608,11 @@ fn every_example_of_the_policies_page_compiles() {
         .map(|rest| rest.split("```").next().unwrap())
         .collect();
     for example in &examples {
-        let environment = Environment::fixed([("ADMIN_USER", "ann"), ("ADMIN_PASSWORD", "secret")]);
+        let environment = Environment::fixed([
+            ("PARTNER_SECRET", "thirty-two bytes are enough here"),
+            ("ADMIN_USER", "ann"),
+            ("ADMIN_PASSWORD", "secret"),
+        ]);
         let result = load_text("policies.md", example, &environment);
         assert!(result.is_ok(), "{example}\n{:?}", result.err());
     }

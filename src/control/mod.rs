@@ -1,6 +1,7 @@
 //! The control plane: everything that may wait. One thread, one tokio runtime; shards hear of it by message.
 
 pub mod demo_origin;
+pub mod jwks;
 pub mod logs;
 pub mod ports;
 pub mod resolve;

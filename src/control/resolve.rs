@@ -5,7 +5,8 @@
 
 mod lookup;
 
-use lookup::{Answer, Lookup};
+use lookup::Answer;
+pub(super) use lookup::Lookup;
 use std::{
     collections::BTreeSet,
     hash::{BuildHasher, RandomState},

@@ -1,7 +1,7 @@
 //! The policies of one API or of one service, in the order in which a request meets them. The answer meets them the other
 //! way round, and only those that the request has met: where one refuses, its answer passes back through those before it.
 
-use super::{Event, Local, Policy, Request, Response, ShardParts, State, Step, Wait};
+use super::{Event, Local, Policy, Request, Response, ShardParts, State, Step, Wait, jwt::KeySet};
 use crate::route;
 use std::sync::Arc;
 
@@ -116,6 +116,13 @@ impl Chain {
             }
         }
         Step::Continue
+    }
+
+    /// The keys of a source have come to the shard whose `locals` these are.
+    pub fn keys_arrived(&self, locals: &[Local], source: usize, keys: &Arc<KeySet>) {
+        for (bound, local) in self.bound.iter().zip(locals) {
+            bound.policy.keys_arrived(local, source, keys);
+        }
     }
 
     /// Runs the answer's hooks, of those that have met the request.

@@ -69,6 +69,10 @@ pub enum State {
     HeadSeen,
     /// When the request was met, milliseconds since 1970 UTC.
     Received(u64),
+    /// What a service's yes tells the client: names and values of lines.
+    ExternalAuthorization(Vec<(String, Vec<u8>)>),
+    /// The SHA-256 of the token that is asked about.
+    Introspection(Box<[u8; 32]>),
     Caching(super::http_caching::Caching),
 }
 

@@ -13,6 +13,8 @@ pub enum Local {
     Injection(RefCell<super::injection::Scratch>),
     /// The token that goes to the upstream.
     Oauth2(RefCell<super::credential_injection::oauth2::Token>),
+    Introspection(super::introspection::IntrospectionLocal),
+    Jwt(super::jwt::JwtLocal),
     /// What is stored; an answer on its way into it outlives the hook.
     Cache(Rc<RefCell<super::http_caching::Store>>),
 }

@@ -6,6 +6,7 @@
 mod access_block;
 mod authentication;
 mod basic_authentication;
+mod bearer;
 mod chain;
 mod compression;
 mod content;
@@ -13,9 +14,15 @@ mod context;
 mod cors;
 mod credential_injection;
 mod exchange;
+mod external_authorization;
 mod filter;
 mod header_injection;
 mod header_removal;
+mod headers;
+mod introspection;
+mod ip_list;
+mod json_tree;
+pub mod jwt;
 mod http_caching;
 mod injection;
 mod json_threat;
@@ -38,6 +45,7 @@ pub use site::{Destination, Site, Upstreams, template};
 pub use view::ExchangeView;
 
 use crate::located::{Decode, Node, Origin, Problems, schema::Definitions};
+use std::sync::Arc;
 
 /// A policy, compiled. Immutable and shared by all shards.
 #[derive(Debug)]
@@ -55,6 +63,10 @@ pub enum Policy {
     CredentialInjectionBasic(credential_injection::basic::CredentialInjectionBasic),
     CredentialInjectionApiKey(credential_injection::api_key::CredentialInjectionApiKey),
     CredentialInjectionOauth2(Box<credential_injection::oauth2::CredentialInjectionOauth2>),
+    ExternalAuthorization(external_authorization::ExternalAuthorization),
+    IpList(ip_list::IpList),
+    JwtValidation(jwt::JwtValidation),
+    TokenIntrospection(introspection::TokenIntrospection),
     HttpCaching(http_caching::HttpCaching),
     Compression(compression::Compression),
 }
@@ -76,6 +88,11 @@ pub enum Kind {
     CredentialInjectionBasic,
     CredentialInjectionApiKey,
     CredentialInjectionOauth2,
+    ExternalAuthorization,
+    IpAllowlist,
+    IpBlocklist,
+    JwtValidation,
+    TokenIntrospection,
     HttpCaching,
     Compression,
 }
@@ -91,7 +108,7 @@ pub enum Direction {
 
 impl Kind {
     /// Every policy of a chain, by the name it is bound with.
-    pub const ALL: [(&'static str, Self); 16] = [
+    pub const ALL: [(&'static str, Self); 21] = [
         ("access-block", Self::AccessBlock),
         ("http-basic-authentication-flex", Self::BasicAuthentication),
         ("cors-flex", Self::Cors),
@@ -109,6 +126,11 @@ impl Kind {
             Self::CredentialInjectionApiKey,
         ),
         ("credential-injection-oauth2", Self::CredentialInjectionOauth2),
+        ("native-ext-authz-flex", Self::ExternalAuthorization),
+        ("ip-allowlist-flex", Self::IpAllowlist),
+        ("ip-blocklist-flex", Self::IpBlocklist),
+        ("jwt-validation-flex", Self::JwtValidation),
+        ("oauth2-token-introspection-flex", Self::TokenIntrospection),
         ("http-caching-flex", Self::HttpCaching),
         ("compression", Self::Compression),
     ];
@@ -118,6 +140,7 @@ impl Kind {
             Self::AccessBlock
             | Self::BasicAuthentication
             | Self::Cors
+            | Self::ExternalAuthorization
             | Self::HeaderRemoval
             | Self::JsonThreat
             | Self::XmlThreat
@@ -126,7 +149,11 @@ impl Kind {
             | Self::Redirect
             | Self::MessageLogging
             | Self::HttpCaching
-            | Self::Compression => Direction::Inbound,
+            | Self::Compression
+            | Self::IpAllowlist
+            | Self::IpBlocklist
+            | Self::JwtValidation
+            | Self::TokenIntrospection => Direction::Inbound,
             Self::MessageLoggingOutbound
             | Self::CredentialInjectionBasic
             | Self::CredentialInjectionApiKey
@@ -167,6 +194,12 @@ impl Kind {
             Self::CredentialInjectionOauth2 => {
                 Some(credential_injection::oauth2::CredentialInjectionOauth2Spec::schema(definitions))
             }
+            Self::ExternalAuthorization => Some(external_authorization::ExternalAuthorizationSpec::schema(
+                definitions,
+            )),
+            Self::IpAllowlist | Self::IpBlocklist => Some(ip_list::IpListSpec::schema(definitions)),
+            Self::JwtValidation => Some(jwt::JwtValidationSpec::schema(definitions)),
+            Self::TokenIntrospection => Some(introspection::TokenIntrospectionSpec::schema(definitions)),
         }
     }
 
@@ -262,6 +295,28 @@ impl Kind {
                 )
                 .map(|policy| Policy::CredentialInjectionOauth2(Box::new(policy)))
             }
+            Self::ExternalAuthorization => {
+                let spec = decoded(config, origin, problems)?;
+                external_authorization::ExternalAuthorization::compile(&spec, site, problems)
+                    .map(Policy::ExternalAuthorization)
+            }
+            Self::IpAllowlist | Self::IpBlocklist => {
+                let listed = match self {
+                    Self::IpAllowlist => ip_list::Listed::Allowed,
+                    _ => ip_list::Listed::Blocked,
+                };
+                let spec = decoded(config, origin, problems)?;
+                ip_list::IpList::compile(&spec, listed, origin, problems).map(Policy::IpList)
+            }
+            Self::JwtValidation => {
+                let spec = decoded(config, origin, problems)?;
+                jwt::JwtValidation::compile(&spec, origin, site, problems).map(Policy::JwtValidation)
+            }
+            Self::TokenIntrospection => {
+                let spec = decoded(config, origin, problems)?;
+                introspection::TokenIntrospection::compile(&spec, origin, site, problems)
+                    .map(Policy::TokenIntrospection)
+            }
         };
         policy.filter(|_| problems.len() == before)
     }
@@ -295,7 +350,11 @@ impl Policy {
             | Self::MessageLogging(_)
             | Self::CredentialInjectionBasic(_)
             | Self::CredentialInjectionApiKey(_)
-            | Self::Compression(_) => Local::None,
+            | Self::Compression(_)
+            | Self::ExternalAuthorization(_)
+            | Self::IpList(_) => Local::None,
+            Self::JwtValidation(policy) => policy.local(),
+            Self::TokenIntrospection(policy) => policy.local(parts),
             Self::InjectionProtection(policy) => policy.local(),
             Self::CredentialInjectionOauth2(_) => {
                 credential_injection::oauth2::CredentialInjectionOauth2::local()
@@ -329,12 +388,18 @@ impl Policy {
             Self::CredentialInjectionBasic(policy) => policy.on_request(request),
             Self::CredentialInjectionApiKey(policy) => policy.on_request(request),
             Self::CredentialInjectionOauth2(policy) => policy.on_request(request, local),
+            Self::ExternalAuthorization(policy) => policy.on_request(request),
+            Self::IpList(policy) => policy.on_request(request),
+            Self::JwtValidation(policy) => policy.on_request(request, local),
+            Self::TokenIntrospection(policy) => policy.on_request(request, local, state),
         }
     }
 
     /// After [`Wait::Call`] and [`Wait::Sleep`].
     fn on_resume(&self, event: Event, request: &mut Request<'_>, local: &Local, state: &mut State) -> Step {
         match self {
+            Self::ExternalAuthorization(policy) => policy.on_resume(event, request, state),
+            Self::TokenIntrospection(policy) => policy.on_resume(event, request, local, state),
             Self::HttpCaching(policy) => policy.on_resume(event, request, local, state),
             Self::AccessBlock
             | Self::BasicAuthentication(_)
@@ -348,7 +413,9 @@ impl Policy {
             | Self::MessageLogging(_)
             | Self::CredentialInjectionBasic(_)
             | Self::CredentialInjectionApiKey(_)
-            | Self::Compression(_) => {
+            | Self::Compression(_)
+            | Self::IpList(_)
+            | Self::JwtValidation(_) => {
                 // None of them waits. An access policy that is resumed all the same must not let through what it has
                 // not looked at.
                 Step::Refuse(Refusal::new(
@@ -374,9 +441,18 @@ impl Policy {
             | Self::CredentialInjectionOauth2(_) => {}
             Self::HeaderInjection(policy) => policy.on_response(response),
             Self::MessageLogging(policy) => policy.on_response(response, state),
+            Self::ExternalAuthorization(policy) => policy.on_response(response, state),
+            Self::IpList(_) | Self::JwtValidation(_) | Self::TokenIntrospection(_) => {}
             Self::Compression(policy) => policy.on_response(response),
             Self::Cors(policy) => policy.on_response(response, state),
             Self::HeaderRemoval(policy) => policy.on_response(response),
+        }
+    }
+
+    /// The keys of a source have come to this shard.
+    fn keys_arrived(&self, local: &Local, source: usize, keys: &Arc<jwt::KeySet>) {
+        if let Self::JwtValidation(policy) = self {
+            policy.keys_arrived(local, source, keys);
         }
     }
 
@@ -394,6 +470,8 @@ impl Policy {
             | Self::CredentialInjectionOauth2(_) => false,
             Self::HeaderInjection(policy) => policy.sees_responses(),
             Self::MessageLogging(policy) => policy.sees_responses(),
+            Self::ExternalAuthorization(policy) => policy.sees_responses(),
+            Self::IpList(_) | Self::JwtValidation(_) | Self::TokenIntrospection(_) => false,
             Self::Cors(_) | Self::HttpCaching(_) | Self::Compression(_) => true,
             Self::HeaderRemoval(policy) => policy.sees_responses(),
         }

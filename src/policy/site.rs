@@ -1,9 +1,11 @@
 //! What a policy's configuration may ask of the rest of it.
 
+use super::jwt::{KeySource, Place};
 use crate::{
     expr::{Scope, Template},
     located::{Located, Problems},
 };
+use std::sync::Arc;
 
 /// Where a policy is compiled for.
 pub struct Site<'s> {
@@ -18,6 +20,15 @@ pub trait Upstreams {
     /// # Errors
     /// What is wrong with the address.
     fn cluster(&mut self, address: &str) -> Result<usize, String>;
+
+    /// The parts of `scheme://host[:port]`, for what control asks.
+    ///
+    /// # Errors
+    /// What is wrong with the address.
+    fn place(&mut self, address: &str, path: String) -> Result<Place, String>;
+
+    /// Takes it up, or finds the one that is the same.
+    fn key_source(&mut self, source: KeySource) -> (usize, Arc<KeySource>);
 }
 
 /// Where a policy's own calls go.
@@ -52,28 +63,49 @@ impl<'s> Site<'s> {
             .ok()
     }
 
-    fn parse(&mut self, url: &str) -> Result<Destination, String> {
-        let Some((scheme @ ("http" | "https"), rest)) = url.split_once("://") else {
-            return Err("must be http://host/path or https://host/path".to_owned());
-        };
-        if let Some(fragment) = rest.find('#') {
-            let fragment = &rest[fragment..];
-            return Err(format!(
-                "has a fragment (`{fragment}`), which is sent to nobody: leave it out"
-            ));
-        }
-        let end = rest.find(['/', '?']).unwrap_or(rest.len());
-        let (authority, path) = rest.split_at(end);
-        if let Some(bad) = path.chars().find(|char| !matches!(char, '!'..='~')) {
-            return Err(format!("has {bad:?} in its path: write it percent-encoded"));
-        }
-        let cluster = self.upstreams.cluster(&format!("{scheme}://{authority}"))?;
-        let slash = if path.starts_with('/') { "" } else { "/" };
-        Ok(Destination {
-            cluster,
-            path: format!("{slash}{path}"),
-        })
+    /// Where keys are published: index among the snapshot's sources, and the one that `make` made or another that is the
+    /// same. None after a problem at `key`.
+    pub fn key_source(
+        &mut self,
+        key: &str,
+        url: &Located<String>,
+        make: impl FnOnce(Place) -> KeySource,
+        problems: &mut Problems,
+    ) -> Option<(usize, Arc<KeySource>)> {
+        let found = take_apart(url).and_then(|(address, path)| {
+            let place = self.upstreams.place(&address, path)?;
+            Ok(self.upstreams.key_source(make(place)))
+        });
+        found
+            .map_err(|message| problems.within(key, |problems| problems.report(&url.origin, message)))
+            .ok()
     }
+
+    fn parse(&mut self, url: &str) -> Result<Destination, String> {
+        let (address, path) = take_apart(url)?;
+        let cluster = self.upstreams.cluster(&address)?;
+        Ok(Destination { cluster, path })
+    }
+}
+
+/// The address, as a service's, and the path with the query.
+fn take_apart(url: &str) -> Result<(String, String), String> {
+    let Some((scheme @ ("http" | "https"), rest)) = url.split_once("://") else {
+        return Err("must be http://host/path or https://host/path".to_owned());
+    };
+    if let Some(fragment) = rest.find('#') {
+        let fragment = &rest[fragment..];
+        return Err(format!(
+            "has a fragment (`{fragment}`), which is sent to nobody: leave it out"
+        ));
+    }
+    let end = rest.find(['/', '?']).unwrap_or(rest.len());
+    let (authority, path) = rest.split_at(end);
+    if let Some(bad) = path.chars().find(|char| !matches!(char, '!'..='~')) {
+        return Err(format!("has {bad:?} in its path: write it percent-encoded"));
+    }
+    let slash = if path.starts_with('/') { "" } else { "/" };
+    Ok((format!("{scheme}://{authority}"), format!("{slash}{path}")))
 }
 
 /// A field that may be an expression. None after a problem at `key`.
@@ -112,6 +144,14 @@ mod tests {
                 "https://keys.example" => Ok(7),
                 other => Err(format!("unknown {other}")),
             }
+        }
+
+        fn place(&mut self, address: &str, _: String) -> Result<Place, String> {
+            Err(format!("unknown {address}"))
+        }
+
+        fn key_source(&mut self, source: KeySource) -> (usize, Arc<KeySource>) {
+            (0, Arc::new(source))
         }
     }
 

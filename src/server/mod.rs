@@ -10,7 +10,11 @@ pub use options::{AdminAddress, LogLevel, ProcessOptions, RunOptions};
 
 use crate::{
     admin::{self, AdminState, Readiness},
-    control::{logs::AccessLog, ports, resolve, runtime_log},
+    control::{
+        jwks::{self, KeySources},
+        logs::AccessLog,
+        ports, resolve, runtime_log,
+    },
     net,
     runtime::{self, Chosen, DriverChoice},
     shard::{Message, snapshot::Snapshot},
@@ -28,6 +32,9 @@ use tokio::sync::watch;
 
 /// Names that do not resolve within this at start are tried further in the background; their requests get 503.
 const FIRST_RESOLUTION: Duration = Duration::from_secs(3);
+
+/// Keys that have not come within this at start are fetched further in the background; until then tokens get 503.
+const FIRST_KEYS: Duration = Duration::from_secs(3);
 
 /// Descriptors beside connections: logs, control, listeners.
 const SPARE_DESCRIPTORS: u64 = 64;
@@ -155,12 +162,25 @@ async fn serve(options: RunOptions) -> Result<(), String> {
     }
 
     let names = names(&snapshot);
-    let resolved = resolve::resolve_all_once(&names, FIRST_RESOLUTION).await;
+    let mut key_sources = KeySources::new(snapshot.key_sources.iter().cloned());
+    let (resolved, keys) = tokio::join!(
+        resolve::resolve_all_once(&names, FIRST_RESOLUTION),
+        key_sources.first(FIRST_KEYS)
+    );
     let mut shards = Shards::start(&snapshot, &chosen, count, &cpus, sockets)?;
     state.set_shards(shards.counters());
     for resolution in resolved {
         shards.resolved(&resolution.host, &resolution.addresses);
     }
+    for (source, keys) in keys {
+        shards.send(&Message::Keys { source, keys });
+    }
+    let outboxes = shards.outboxes();
+    let publish_keys = move |(source, keys): jwks::News| {
+        let message = Message::Keys { source, keys };
+        outboxes.iter().for_each(|outbox| outbox.send(message.clone()));
+    };
+    tokio::spawn(key_sources.run(publish_keys, stopped.clone()));
     let outboxes = shards.outboxes();
     let publish = move |resolution: resolve::Resolution| {
         let (name, addresses) = (Arc::from(resolution.host), Arc::from(resolution.addresses));

@@ -7,6 +7,7 @@
 
 use crate::{
     connection::Arrival,
+    policy::jwt::KeySet,
     runtime::{Driver, Socket},
 };
 use std::{
@@ -23,6 +24,8 @@ pub enum Message {
         name: Arc<str>,
         addresses: Arc<[IpAddr]>,
     },
+    /// The keys of the snapshot's source of this index.
+    Keys { source: usize, keys: Arc<KeySet> },
     /// Accept what is queued, close the listeners, answer with `Connection: close`, end when the last
     /// connection has.
     Drain,

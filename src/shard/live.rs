@@ -2,7 +2,7 @@
 
 use super::snapshot::Snapshot;
 use crate::{
-    policy::{Local, ShardParts},
+    policy::{Local, ShardParts, jwt::KeySet},
     upstream::{Cluster, Hosts},
 };
 use std::{net::IpAddr, rc::Rc, sync::Arc};
@@ -28,6 +28,13 @@ impl Live {
             snapshot,
             clusters,
             locals,
+        }
+    }
+
+    /// The keys of a source have come.
+    pub fn keys_arrived(&self, source: usize, keys: &Arc<KeySet>) {
+        for (chain, locals) in self.snapshot.chains.iter().zip(&self.locals) {
+            chain.policies.keys_arrived(locals, source, keys);
         }
     }
 

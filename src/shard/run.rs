@@ -63,6 +63,7 @@ async fn serve(start: Start) -> io::Result<()> {
             Letter::Message(Message::Resolved { name, addresses }) => {
                 shard.live().resolved(&name, &addresses);
             }
+            Letter::Message(Message::Keys { source, keys }) => shard.live().keys_arrived(source, &keys),
             Letter::Message(Message::Drain) => state.end(false),
             Letter::Message(Message::Cut) => state.end(true),
         })

@@ -1,8 +1,14 @@
 //! The whole configuration as the data plane uses it: immutable, shared by all shards, replaced as one.
 
 pub use crate::runtime::DriverChoice;
-use crate::{http1, observe::access_log, policy, route, upstream::cluster};
-use std::{net::SocketAddr, time::Duration};
+use crate::{
+    http1,
+    observe::access_log,
+    policy::{self, jwt::KeySource},
+    route,
+    upstream::cluster,
+};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 #[derive(Debug)]
 pub struct Snapshot {
@@ -14,6 +20,8 @@ pub struct Snapshot {
     pub outbound: Vec<usize>,
     /// Keys of rate limits kept at once; None: from the memory there is.
     pub rate_limit_keys: Option<usize>,
+    /// Where policies' keys are published; control fetches them.
+    pub key_sources: Vec<Arc<KeySource>>,
     pub limits: Limits,
     pub runtime: Runtime,
     pub shutdown: Shutdown,
@@ -29,6 +37,7 @@ impl Default for Snapshot {
             chains: vec![OwnedChain::default()],
             outbound: Vec::new(),
             rate_limit_keys: None,
+            key_sources: Vec::new(),
             limits: Limits::default(),
             runtime: Runtime::default(),
             shutdown: Shutdown::default(),

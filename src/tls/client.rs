@@ -131,6 +131,15 @@ pub struct Target {
 }
 
 impl Target {
+    /// For the control plane, whose streams are another runtime's. Without tickets: it connects once an hour.
+    pub fn config(&self) -> Arc<ClientConfig> {
+        Arc::new(self.client.0.config.clone())
+    }
+
+    pub fn name(&self) -> ServerName<'static> {
+        self.name.clone()
+    }
+
     /// For one host of one shard: its session tickets are nobody else's. rustls keeps them behind a lock, which has no
     /// other taker here.
     pub fn connector(&self) -> Connector {

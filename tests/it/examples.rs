@@ -59,7 +59,7 @@ fn runs(driver: Driver, name: &str, example: &str) {
     }
     let mut setup = Gateway::setup(driver, yaml);
     for variable in variables(example) {
-        setup = setup.environment(&variable, "/something");
+        setup = setup.environment(&variable, "/something-as-long-as-a-secret-has-to-be");
     }
     let gateway = setup.start();
     for path in paths {

@@ -25,6 +25,7 @@ mod limits;
 mod origin_faults;
 mod overload;
 mod policies;
+mod policies_access;
 mod policies_caching;
 mod policies_compression;
 mod policies_outbound;

@@ -12,6 +12,7 @@ pub mod origin;
 pub mod os;
 pub mod ports;
 pub mod tls;
+pub mod tokens;
 pub mod tools;
 pub mod trouble;
 pub mod wire;

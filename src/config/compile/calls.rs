@@ -6,21 +6,37 @@ use super::super::{
 };
 use crate::{
     located::Origin,
-    policy::Upstreams,
-    tls::{Client, ClientSpec},
+    policy::{
+        Upstreams,
+        jwt::{KeySource, Place},
+    },
+    tls::{Client, ClientSpec, Target},
+    upstream::cluster::EndpointAddress,
 };
+use std::sync::Arc;
 
 /// One cluster for each address, in the order in which policies named them.
 #[derive(Debug, Default)]
 pub(super) struct Calls {
     services: Vec<Service>,
+    key_sources: Vec<Arc<KeySource>>,
     /// Root certificates are read once, and only if somebody needs them.
     system: Option<Result<Client, String>>,
 }
 
 impl Calls {
-    pub(super) fn into_services(self) -> Vec<Service> {
-        self.services
+    pub(super) fn into_parts(self) -> (Vec<Service>, Vec<Arc<KeySource>>) {
+        (self.services, self.key_sources)
+    }
+
+    fn target(&mut self, address: &UpstreamAddress) -> Result<Option<Target>, String> {
+        let Some(host) = address.secure_host() else {
+            return Ok(None);
+        };
+        let client = self
+            .system
+            .get_or_insert_with(|| Client::new(ClientSpec::default()));
+        client.as_ref().map_err(Clone::clone)?.target(host).map(Some)
     }
 }
 
@@ -31,15 +47,7 @@ impl Upstreams for Calls {
         if let Some(known) = self.services.iter().position(|service| service.id == id) {
             return Ok(known);
         }
-        let target = match address.secure_host() {
-            None => None,
-            Some(host) => {
-                let client = self
-                    .system
-                    .get_or_insert_with(|| Client::new(ClientSpec::default()));
-                Some(client.as_ref().map_err(Clone::clone)?.target(host)?)
-            }
-        };
+        let target = self.target(&address)?;
         self.services.push(Service {
             id,
             origin: Origin {
@@ -59,6 +67,36 @@ impl Upstreams for Calls {
             policies: Vec::new(),
         });
         Ok(self.services.len() - 1)
+    }
+
+    fn place(&mut self, address: &str, path: String) -> Result<Place, String> {
+        let address = UpstreamAddress::parse(address)?;
+        // Control makes its own; whether it can is to be known at load.
+        self.target(&address)?;
+        let text = address.text();
+        let authority = text.split_once("://").map_or("", |(_, authority)| authority);
+        // As clients write it: a scheme's own port is not said.
+        let usual = if address.secure { ":443" } else { ":80" };
+        let authority = authority.strip_suffix(usual).unwrap_or(authority).to_owned();
+        let EndpointAddress::Tcp { host, port } = address.endpoint else {
+            return Err("must be http://host/path or https://host/path".to_owned());
+        };
+        Ok(Place {
+            secure: address.secure,
+            host,
+            port,
+            authority,
+            path,
+        })
+    }
+
+    fn key_source(&mut self, source: KeySource) -> (usize, Arc<KeySource>) {
+        let known = self.key_sources.iter().position(|known| known.is_same(&source));
+        let index = known.unwrap_or_else(|| {
+            self.key_sources.push(Arc::new(source));
+            self.key_sources.len() - 1
+        });
+        (index, self.key_sources[index].clone())
     }
 }
 

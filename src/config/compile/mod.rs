@@ -86,12 +86,13 @@ pub(super) fn compile(
     services
         .iter_mut()
         .for_each(|service| policies::sort(&mut service.policies));
-    let calls = calls.into_services();
+    let (calls, key_sources) = calls.into_parts();
     tls::secure(&mut services, problems);
     let mut model = Model {
         apis: Vec::new(),
         services,
         calls,
+        key_sources,
         settings,
     };
     for (((object, inline), mut bound), mut chain) in

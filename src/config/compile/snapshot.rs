@@ -19,6 +19,7 @@ pub(in crate::config) fn build(model: Model) -> Snapshot {
         apis,
         services,
         calls,
+        key_sources,
         settings,
     } = model;
     let mut used = vec![false; services.len()];
@@ -75,6 +76,7 @@ pub(in crate::config) fn build(model: Model) -> Snapshot {
         chains,
         outbound,
         rate_limit_keys: None,
+        key_sources,
         limits: settings.limits,
         runtime: settings.runtime,
         shutdown: settings.shutdown,

@@ -17,14 +17,14 @@ use std::{
 };
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Answer {
+pub(in crate::control) struct Answer {
     /// At least one.
     pub addresses: Vec<IpAddr>,
     /// None: for ever.
     pub ttl: Option<Duration>,
 }
 
-pub(super) struct Lookup {
+pub(in crate::control) struct Lookup {
     /// Or why there is none; said for each name that needs it.
     dns: Result<TokioResolver, String>,
     /// Read anew for each name: it is small, changes under running containers, and this thread may read files.
@@ -34,7 +34,7 @@ pub(super) struct Lookup {
 impl Lookup {
     /// From `/etc/resolv.conf` and `/etc/hosts`; `RINGWAY_DNS_SERVER` (`ip` or `ip:port`) stands in for the
     /// servers of the former, its search list and options stay.
-    pub(super) fn from_environment() -> Self {
+    pub(in crate::control) fn from_environment() -> Self {
         let server = std::env::var("RINGWAY_DNS_SERVER")
             .ok()
             .filter(|written| !written.is_empty());
@@ -50,7 +50,7 @@ impl Lookup {
     }
 
     #[cfg(test)]
-    pub(super) fn with(server: SocketAddr, hosts_file: PathBuf) -> Self {
+    pub(in crate::control) fn with(server: SocketAddr, hosts_file: PathBuf) -> Self {
         let mut options = ResolverOpts::default();
         options.timeout = Duration::from_secs(2);
         let dns = build_with(
@@ -62,7 +62,7 @@ impl Lookup {
 
     /// # Errors
     /// With the reason, when there is no address.
-    pub(super) async fn addresses(&self, host: &str) -> Result<Answer, String> {
+    pub(in crate::control) async fn addresses(&self, host: &str) -> Result<Answer, String> {
         if let Ok(literal) = host.trim_start_matches('[').trim_end_matches(']').parse() {
             return Ok(Answer {
                 addresses: vec![literal],
