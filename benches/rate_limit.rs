@@ -6,7 +6,16 @@
 //! a table of the same size, where nothing can be overlapped with it.
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use ringway::policy::rate_limit::{Bank, HashKey, Leases, Limit, Limits};
+use ringway::{
+    config::{Environment, load_text},
+    http1::{Headers, RequestHead},
+    observe::{counters::Counter, message::MessageLog},
+    policy::{
+        Authentication, Context, Local, Progress, Request, ShardParts, Step,
+        rate_limit::{Bank, HashKey, Leases, Limit, Limits},
+    },
+    shard::snapshot::Snapshot,
+};
 use std::{hint::black_box, num::NonZeroU32, time::Duration};
 
 struct Shard {
@@ -124,5 +133,110 @@ fn rate_limit(c: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, rate_limit);
+/// `rate-limiting-flex` as a chain runs it: the expression evaluated, its value hashed, a token taken.
+struct Policy {
+    snapshot: Snapshot,
+    locals: Vec<Local>,
+    leases: Leases,
+    head: RequestHead,
+    bytes: Vec<u8>,
+    key_at: usize,
+    authentication: Authentication,
+    reply: Headers,
+    progress: Progress,
+}
+
+impl Policy {
+    fn new(keys: u32, config: &str) -> Self {
+        let yaml = format!(
+            "apiVersion: ringway/v1\nkind: ApiInstance\nmetadata: {{name: a}}\nspec:\n  address: http://127.0.0.1:1\n  \
+             services: {{s: {{address: \"http://127.0.0.1:2\"}}}}\n  policies:\n  - policyRef: {{name: rate-limiting-flex}}\n    \
+             config:\n      rateLimits: [{{maximumRequests: 2147483647, timePeriodInMilliseconds: 3600000}}]\n{config}"
+        );
+        let snapshot = match load_text("bench", &yaml, &Environment::fixed([])) {
+            Ok(loaded) => loaded.snapshot,
+            Err(problems) => panic!("{problems:?}"),
+        };
+        let hash_key = HashKey::new(&[3; 16]);
+        let shards = NonZeroU32::MIN;
+        let parts = ShardParts {
+            shards,
+            hash_key: &hash_key,
+            name: "",
+        };
+        let locals = snapshot.chains[1].policies.locals("default/a", &parts);
+        let bytes =
+            b"GET /orders/1 HTTP/1.1\r\nHost: shop.example\r\nUser-Agent: curl/8.5.0\r\nAccept: */*\r\n\
+            X-Api-Key: client-00000000-00000000\r\nX-Other: 1\r\n\r\n"
+                .to_vec();
+        let key_at = bytes
+            .windows(7)
+            .position(|part| part == b"client-")
+            .expect("the key")
+            + 7;
+        let mut head = RequestHead::default();
+        head.parse(&bytes, &ringway::http1::Limits::default())
+            .expect("a head");
+        let mut policy = Self {
+            snapshot,
+            locals,
+            leases: Leases::new(Bank::new(keys as usize, hash_key), shards),
+            head,
+            bytes,
+            key_at,
+            authentication: Authentication::default(),
+            reply: Headers::default(),
+            progress: Progress::default(),
+        };
+        (0..keys).for_each(|number| assert!(policy.admits(number)));
+        policy
+    }
+
+    fn admits(&mut self, key: u32) -> bool {
+        self.bytes[self.key_at..self.key_at + 4].copy_from_slice(&key.to_le_bytes());
+        let address = std::net::SocketAddr::from(([127, 0, 0, 1], 1));
+        let dropped = Counter::default();
+        let context = Context {
+            now: black_box(1000),
+            unix_millis: 0,
+            random: &|| 0,
+            client: address,
+            local: address,
+            scheme: "http",
+            api: "default/a",
+            request_id: b"0af7651916cd43dd8448eb211c80319c",
+            log: MessageLog::new(None, &dropped),
+            leases: &self.leases,
+        };
+        self.progress.clear();
+        let mut request = Request {
+            head: &mut self.head,
+            bytes: black_box(&self.bytes),
+            body: Some(b""),
+            authentication: &mut self.authentication,
+            reply: &mut self.reply,
+            context: &context,
+        };
+        let chain = &self.snapshot.chains[1].policies;
+        let step = chain.on_request(&mut request, &self.locals, &mut self.progress, None, |_, _| true);
+        matches!(step, Step::Continue)
+    }
+}
+
+fn through_the_policy(c: &mut Criterion) {
+    let mut group = c.benchmark_group("rate-limiting-flex");
+    group.measurement_time(Duration::from_secs(3));
+    let by_header = "      keySelector: \"#[attributes.headers['x-api-key']]\"\n";
+    for (name, config, keys) in [
+        ("one count for all", "", 1),
+        ("by header, 1000 live keys", by_header, 1_000),
+        ("by header, 1000000 live keys", by_header, 1_000_000),
+    ] {
+        let mut policy = Policy::new(keys, config);
+        let mut number = numbers();
+        group.bench_function(name, |b| b.iter(|| policy.admits(number() % keys)));
+    }
+}
+
+criterion_group!(benches, rate_limit, through_the_policy);
 criterion_main!(benches);

@@ -72,6 +72,8 @@ pub enum Kind {
     CertificateName,
     CertificateUntrusted,
     TlsFailed,
+    /// A circuit breaker's threshold is reached → 503
+    Overflow,
 }
 
 /// Whether the request may be tried again elsewhere.

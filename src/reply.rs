@@ -23,7 +23,7 @@ pub fn status(fault: &Fault) -> u16 {
         (Kind::Forbidden, _) => 403,
         (Kind::RateLimited, _) => 429,
         (Kind::NoRoute, _) => 404,
-        (Kind::Unavailable, _) => 503,
+        (Kind::Unavailable | Kind::Overflow, _) => 503,
         (Kind::TimedOut, Side::Client) => 408,
         (Kind::TimedOut, _) => 504,
         (Kind::Closed | Kind::Truncated, Side::Client) => 499,

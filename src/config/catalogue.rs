@@ -1,14 +1,56 @@
 //! Policies by name: those there are, those of Flex Gateway that are still to come.
 
-use crate::policy;
+use super::resource::{CircuitBreakerSpec, IdleTimeoutSpec, ResponseTimeoutSpec, StreamIdleTimeoutSpec};
+use crate::{
+    located::{Decode, schema::Definitions},
+    policy,
+};
 
 /// What a policy's name stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Policy {
     Route,
     RouteWeighted,
+    /// No step of a chain: what requests go through.
+    Shaping(Shaping),
     /// One of an API's chain.
     Chained(policy::Kind),
+}
+
+/// Time limits and circuit breakers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Shaping {
+    ResponseTimeout,
+    StreamIdleTimeout,
+    IdleTimeout,
+    CircuitBreaker,
+}
+
+impl Shaping {
+    pub(super) const ALL: [(&str, Self); 4] = [
+        ("response-timeout-flex", Self::ResponseTimeout),
+        ("stream-idle-timeout-flex", Self::StreamIdleTimeout),
+        ("idle-timeout-flex", Self::IdleTimeout),
+        ("circuit-breaker-flex", Self::CircuitBreaker),
+    ];
+
+    /// Else of an ApiInstance.
+    pub(super) fn is_of_service(self) -> bool {
+        matches!(self, Self::IdleTimeout | Self::CircuitBreaker)
+    }
+
+    pub(super) fn needs_config(self) -> bool {
+        self == Self::CircuitBreaker
+    }
+
+    pub(super) fn schema(self, definitions: &mut Definitions) -> serde_json::Value {
+        match self {
+            Self::ResponseTimeout => ResponseTimeoutSpec::schema(definitions),
+            Self::StreamIdleTimeout => StreamIdleTimeoutSpec::schema(definitions),
+            Self::IdleTimeout => IdleTimeoutSpec::schema(definitions),
+            Self::CircuitBreaker => CircuitBreakerSpec::schema(definitions),
+        }
+    }
 }
 
 /// # Errors
@@ -40,8 +82,10 @@ pub(super) fn find(name: &str) -> Result<Policy, String> {
 /// calls the same policy.
 fn available() -> impl Iterator<Item = (&'static str, Policy)> {
     let chained = policy::Kind::ALL.map(|(name, kind)| (name, Policy::Chained(kind)));
-    let bare = chained.map(|(name, policy)| (name.strip_suffix(SUFFIX).unwrap_or(name), policy));
-    ROUTING.into_iter().chain(chained).chain(bare)
+    let shaping = Shaping::ALL.map(|(name, shaping)| (name, Policy::Shaping(shaping)));
+    let suffixed = chained.into_iter().chain(shaping);
+    let bare = (suffixed.clone()).map(|(name, policy)| (name.strip_suffix(SUFFIX).unwrap_or(name), policy));
+    ROUTING.into_iter().chain(suffixed).chain(bare)
 }
 
 pub(super) const ROUTE: &str = "route";
@@ -55,17 +99,9 @@ const LATER: &[&str] = &[
     // the port and the connection
     "tls",
     "tls-outbound",
-    "stream-idle-timeout-flex",
-    "idle-timeout-flex",
-    "response-timeout-flex",
-    "circuit-breaker-flex",
     // traffic
-    "rate-limiting-flex",
-    "rate-limiting-sla-based-flex",
-    "spike-control-flex",
     // who may
     "ldap-authentication-flex",
-    "client-id-enforcement-flex",
     "openidconnect-access-token-enforcement-flex",
     "external-oauth2-access-token-enforcement",
     "native-ext-proc-flex",

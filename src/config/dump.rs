@@ -1,12 +1,14 @@
 //! The effective configuration as documents that would load to the same again, hidden secrets apart.
 
 use super::{
-    model::{Api, Model, Policy, Route, Service, Settings},
+    model::{Api, Contract, Model, Policy, Route, Service, Settings, Shape, Shaping},
     resource::{Id, Rule},
 };
 use crate::{
     located::{Node, Style, Value as Located},
+    policy::rate_limit::Limit,
     shard::snapshot::DriverChoice,
+    upstream::breaker::Thresholds,
 };
 use serde_json::{Map, Value, json};
 use std::time::Duration;
@@ -52,6 +54,15 @@ fn documents(model: &Model) -> Vec<Value> {
                 policy_spec("ApiInstance", &api.id, policy),
             ));
         }
+        for shaping in &api.shaping {
+            let target = ("ApiInstance", &api.id);
+            documents.push(document(
+                "PolicyBinding",
+                &shaping.id,
+                &[],
+                shaping_spec(target, shaping),
+            ));
+        }
         for route in &api.routes {
             documents.push(document(
                 "PolicyBinding",
@@ -70,6 +81,18 @@ fn documents(model: &Model) -> Vec<Value> {
                 policy_spec("Service", &service.id, policy),
             ));
         }
+        for shaping in &service.shaping {
+            let target = ("Service", &service.id);
+            documents.push(document(
+                "PolicyBinding",
+                &shaping.id,
+                &[],
+                shaping_spec(target, shaping),
+            ));
+        }
+    }
+    for contract in &model.contracts {
+        documents.push(document("Contract", &contract.id, &[], contract_spec(contract)));
     }
     for (subject, spec) in subjects(&model.settings) {
         let id = Id::new(
@@ -154,6 +177,52 @@ fn binding_spec(api: &Api, route: &Route, model: &Model) -> Value {
     });
     if !route.written.is_empty() {
         spec["rules"] = route.written.iter().map(rule).collect();
+    }
+    spec
+}
+
+fn shaping_spec((kind, target): (&str, &Id), shaping: &Shaping) -> Value {
+    let config = match shaping.shape {
+        Shape::ResponseTimeout(timeout) | Shape::StreamIdleTimeout(timeout) | Shape::IdleTimeout(timeout) => {
+            json!({ "timeout": timeout.as_secs() })
+        }
+        Shape::CircuitBreaker(thresholds) => circuit_breaker(thresholds),
+    };
+    let mut spec = json!({
+        "targetRef": { "kind": kind, "name": target.name, "namespace": target.namespace },
+        "policyRef": { "name": shaping.name },
+        "config": config,
+        "order": shaping.order,
+    });
+    if !shaping.written.is_empty() {
+        spec["rules"] = shaping.written.iter().map(rule).collect();
+    }
+    spec
+}
+
+fn circuit_breaker(thresholds: Thresholds) -> Value {
+    json!({ "thresholds": {
+        "maxConnections": thresholds.connections,
+        "maxPendingRequests": thresholds.pending,
+        "maxRequests": thresholds.requests,
+        "maxRetries": thresholds.retries,
+    } })
+}
+
+fn contract_spec(contract: &Contract) -> Value {
+    let mut spec = json!({
+        "apiId": contract.api.name,
+        "client": { "id": contract.client, "secret": HIDDEN },
+    });
+    if let Some(name) = &contract.client_name {
+        spec["client"]["name"] = json!(name);
+    }
+    if let Some((name, limits)) = &contract.sla {
+        let limit = |limit: &Limit| json!({ "maximumRequests": limit.requests, "timePeriodInMilliseconds": limit.window_ms });
+        spec["sla"] = json!({ "rateLimits": limits.iter().map(limit).collect::<Vec<_>>() });
+        if let Some(name) = name {
+            spec["sla"]["name"] = json!(name);
+        }
     }
     spec
 }
@@ -293,6 +362,12 @@ fn subjects(settings: &Settings) -> Vec<(&'static str, Value)> {
             }),
         ),
     ];
+    if let Some(keys) = settings.rate_limit_keys {
+        subjects.push(("rateLimit", json!({ "maxKeys": keys })));
+    }
+    if let Some(thresholds) = settings.circuit_breaker {
+        subjects.push(("circuitBreaker", circuit_breaker(thresholds)));
+    }
     if let Some(log) = &settings.access_log {
         subjects.push(("accessLog", json!({ "path": log.path, "format": "json" })));
     }

@@ -5,18 +5,19 @@ use super::resource::{Id, Rule, Upstream};
 use crate::{
     located::{Node, Origin},
     observe::access_log,
-    policy::{self, jwt::KeySource},
+    policy::{self, jwt::KeySource, rate_limit::Limit},
     route,
     shard::snapshot::{Limits, Runtime, Shutdown},
     tls,
-    upstream::cluster::Timeouts,
+    upstream::{breaker::Thresholds, cluster::Timeouts},
 };
-use std::{net::SocketAddr, sync::Arc};
+use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
 
 #[derive(Debug, Default)]
 pub(super) struct Model {
     pub(super) apis: Vec<Api>,
     pub(super) services: Vec<Service>,
+    pub(super) contracts: Vec<Contract>,
     /// Where policies' own calls go, in the order in which their clusters are numbered.
     pub(super) calls: Vec<Service>,
     /// Where policies' keys are published.
@@ -35,6 +36,27 @@ pub(super) struct Api {
     pub(super) routes: Vec<Route>,
     /// In the order a request meets them.
     pub(super) policies: Vec<Policy>,
+    /// Those that are no step of the chain.
+    pub(super) shaping: Vec<Shaping>,
+}
+
+/// A policy that shapes what requests go through.
+pub(super) struct Shaping {
+    pub(super) id: Id,
+    /// As written.
+    pub(super) name: String,
+    pub(super) order: i64,
+    pub(super) written: Vec<Rule>,
+    pub(super) rules: Arc<[route::Rule]>,
+    pub(super) shape: Shape,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Shape {
+    ResponseTimeout(Duration),
+    StreamIdleTimeout(Duration),
+    IdleTimeout(Duration),
+    CircuitBreaker(Thresholds),
 }
 
 /// A policy of an API's chain, as bound to it, written inside of it, or selecting it.
@@ -49,14 +71,20 @@ pub(super) struct Policy {
     pub(super) config: Option<Node>,
 }
 
-impl std::fmt::Debug for Policy {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Shaping {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {:?}", self.name, self.shape)
+    }
+}
+
+impl fmt::Debug for Policy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Policy({} {})", self.name, self.id)
     }
 }
 
-impl std::fmt::Debug for Api {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Api {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
             "Api({} at {}{}, {} routes)",
@@ -98,6 +126,19 @@ pub(super) struct Service {
     pub(super) targets: Vec<Option<tls::Target>>,
     /// In the order in which what leaves for it meets them.
     pub(super) policies: Vec<Policy>,
+    /// One of a kind at most.
+    pub(super) shaping: Vec<Shaping>,
+}
+
+/// A client of an API, without its secret.
+#[derive(Debug)]
+pub(super) struct Contract {
+    pub(super) id: Id,
+    pub(super) api: Id,
+    pub(super) client: String,
+    pub(super) client_name: Option<String>,
+    /// The tier's name and its limits.
+    pub(super) sla: Option<(Option<String>, Vec<Limit>)>,
 }
 
 /// Effective values: documents, then the environment, then defaults.
@@ -110,4 +151,8 @@ pub(super) struct Settings {
     pub(super) access_log: Option<access_log::Spec>,
     /// For services that do not say.
     pub(super) preserve_host: bool,
+    /// None: from the memory there is.
+    pub(super) rate_limit_keys: Option<usize>,
+    /// For services that do not say.
+    pub(super) circuit_breaker: Option<Thresholds>,
 }

@@ -3,8 +3,8 @@
 use super::{
     catalogue,
     resource::{
-        ApiSpec, ApiVersion, BindingSpec, CheckedService, ConfigurationSpec, InlineRouteConfig, Kind,
-        Metadata, OWN_KINDS, RouteConfig, WeightedConfig,
+        ApiSpec, ApiVersion, BindingSpec, CheckedService, ConfigurationSpec, ContractSpec, InlineRouteConfig,
+        Kind, Metadata, OWN_KINDS, RouteConfig, WeightedConfig,
     },
 };
 use crate::{
@@ -43,6 +43,15 @@ pub fn json_schema() -> String {
         }
         chained.push(one);
     }
+    for (name, shaping) in catalogue::Shaping::ALL {
+        let config = definitions.substituting(|definitions| shaping.schema(definitions));
+        let bare = name.strip_suffix(catalogue::SUFFIX).unwrap_or(name);
+        let one = config_of(&[name, bare], &config, shaping.needs_config());
+        if !shaping.is_of_service() {
+            inline_chained.push(one.clone());
+        }
+        chained.push(one);
+    }
     bindings.extend(chained);
     let inline = definitions.substituting(InlineRouteConfig::schema);
     let mut definitions = definitions.into_map();
@@ -67,6 +76,7 @@ fn document(kind: Kind, definitions: &mut Definitions) -> Value {
         Kind::Service => CheckedService::schema(definitions),
         Kind::PolicyBinding => BindingSpec::schema(definitions),
         Kind::Configuration => ConfigurationSpec::schema(definitions),
+        Kind::Contract => ContractSpec::schema(definitions),
     };
     json!({
         "type": "object",

@@ -1,6 +1,8 @@
 //! Whole configurations: what they compile to, how they are dumped; what is wrong with others is in `problems`.
 
+mod contracts;
 mod problems;
+mod traffic;
 
 use super::{DumpFormat, Environment, Loaded, Options, Problems, Source, load, load_text, model_of};
 use crate::{
@@ -636,7 +638,7 @@ fn the_schema_has_every_object_and_no_reference_to_nowhere() {
             .values()
             .all(|definition| definition["type"] == "object")
     );
-    assert_eq!(schema["oneOf"].as_array().unwrap().len(), 4);
+    assert_eq!(schema["oneOf"].as_array().unwrap().len(), 5);
     let config = &definitions["BindingSpec"]["allOf"][0]["then"]["properties"]["config"];
     assert!(definitions.contains_key(config["$ref"].as_str().unwrap().strip_prefix("#/$defs/").unwrap()));
 }

@@ -3,7 +3,8 @@
 
 use super::{
     After, Connection,
-    exchange::{self, Facts, socket_address},
+    exchange::{self, Facts, RequestHeaders, socket_address},
+    limited,
     policies::{OnResponse, Which},
     respond::{self, Client, Responded},
 };
@@ -22,11 +23,13 @@ use crate::{
     upstream::{
         Cluster, Lease, TRIES, Tried,
         balance::{self, HashOn, weighted_choice},
+        cluster::Timeouts,
     },
 };
 use std::{
     cell::{Cell, RefCell},
     pin::pin,
+    time::Duration,
 };
 
 pub(super) async fn forward(
@@ -35,7 +38,7 @@ pub(super) async fn forward(
     scratch: &mut Scratch,
     head: &mut Buffer,
     facts: &Facts,
-    api: &route::Api<Api, Forward>,
+    matched: &route::Api<Api, Forward>,
     forward: &Forward,
 ) -> Result<After, Fault> {
     let shard = connection.shard.clone();
@@ -45,39 +48,58 @@ pub(super) async fn forward(
     };
     facts.cluster.set(Some(destination.cluster));
     let service = Which::Service(destination.cluster);
-    if !service.is_empty(live, &api.payload)
-        && let Some(after) = exchange::admitted(connection, live, scratch, head, facts, api, service).await?
+    if !service.is_empty(live, &matched.payload)
+        && let Some(after) =
+            exchange::admitted(connection, live, scratch, head, facts, matched, service).await?
     {
         return Ok(after);
     }
     let cluster = &live.clusters[destination.cluster];
-    let (bytes, api) = (head.filled(), &api.payload);
+    let (bytes, api) = (head.filled(), &matched.payload);
     write_target(scratch, &destination.destination_path, bytes);
     facts.upstream_started.set(shard.net.clock.micros());
+    let timeouts = timeouts(cluster, matched, scratch, bytes, live);
 
     let hash = hash(cluster, connection, &scratch.request, bytes);
     let mut tried = Tried::default();
     let mut attempt = 0;
     let mut last = None;
     let once = !is_repeatable(&scratch.request, scratch.content.is_some());
+    let breaker = cluster.spec.breaker.as_ref();
+    let mut retrying = None;
     loop {
         attempt += 1;
         // A second try never takes another pooled connection: that may have died of the same cause.
         let fresh = attempt > 1;
         let host = cluster.choose(shard.random(), hash, &tried);
-        let lease = match host.map(|host| {
-            if fresh {
+        // Counts the request for as long as it has its connection.
+        let mut active = None;
+        let lease = match (host, breaker) {
+            (Err(unavailable), _) => Err(unavailable),
+            (Ok(host), None) => match if fresh {
                 Err(host)
             } else {
                 host.reuse(&shard.net, once)
+            } {
+                Ok(lease) => Ok(lease),
+                Err(host) => {
+                    let connecting = host.connect(&shard.net, timeouts.upstream.connect, &mut tried);
+                    shard.net.futures.hold(connecting).await
+                }
+            },
+            (Ok(host), Some(breaker)) => {
+                let wish = limited::Wish {
+                    fresh,
+                    once,
+                    timeouts: &timeouts.upstream,
+                };
+                let leasing = limited::lease(&shard, cluster, breaker, host, wish, &mut tried);
+                let leased = shard.net.futures.hold(leasing).await;
+                leased.map(|(lease, permit)| {
+                    active = Some(permit);
+                    lease
+                })
             }
-        }) {
-            Ok(Ok(lease)) => Ok(lease),
-            Ok(Err(host)) => {
-                let connecting = host.connect(&shard.net, cluster.spec.timeouts.connect, &mut tried);
-                shard.net.futures.hold(connecting).await
-            }
-            Err(unavailable) => Err(unavailable),
         };
         let fault = match lease {
             Ok(lease) => {
@@ -98,6 +120,7 @@ pub(super) async fn forward(
                     facts,
                     api,
                     lease,
+                    &timeouts,
                 )
                 .await
                 {
@@ -106,7 +129,9 @@ pub(super) async fn forward(
                 }
             }
             // Nothing is left to try, but something was tried: say what that came to, refused (502) or late (504).
-            Err(fault) if fault.kind == Kind::Unavailable => return Err(last.unwrap_or(fault)),
+            Err(fault) if matches!(fault.kind, Kind::Unavailable | Kind::Overflow) => {
+                return Err(last.unwrap_or(fault));
+            }
             Err(fault) => {
                 shard.counters.upstream_connect_failures.add(1);
                 fault
@@ -115,10 +140,68 @@ pub(super) async fn forward(
         if attempt == TRIES || !may_retry(&fault, scratch, facts) {
             return Err(fault);
         }
+        drop(active);
+        if let Some(breaker) = breaker {
+            // This request's former retry is over.
+            drop(retrying.take());
+            retrying = Some(breaker.retry().ok_or(fault)?);
+        }
         last = Some(fault);
         facts.retries.set(facts.retries.get() + 1);
         shard.counters.upstream_retries.add(1);
     }
+}
+
+/// The times of one exchange.
+struct Times {
+    upstream: Timeouts,
+    /// Of a connection that is switched to another protocol.
+    tunnel_idle: Duration,
+}
+
+/// The cluster's, unless a policy of the API says otherwise for this request: of several the first.
+fn timeouts(
+    cluster: &Cluster,
+    matched: &route::Api<Api, Forward>,
+    scratch: &mut Scratch,
+    bytes: &[u8],
+    live: &Live,
+) -> Times {
+    let mut times = Times {
+        upstream: cluster.spec.timeouts,
+        tunnel_idle: live.snapshot.limits.tunnel_idle,
+    };
+    let (mut response, mut stream_idle) = (None, None);
+    for written in &matched.payload.timeouts {
+        if written.rules.is_empty() || applies(&written.rules, matched, scratch, bytes) {
+            response = response.or(written.response);
+            stream_idle = stream_idle.or(written.stream_idle);
+        }
+    }
+    times.upstream.response = response.unwrap_or(times.upstream.response);
+    if let Some(stream_idle) = stream_idle {
+        times.upstream.stream_idle = stream_idle;
+        times.tunnel_idle = stream_idle;
+    }
+    // An answer that is waited for is a silence too.
+    times.upstream.response = times.upstream.response.min(times.upstream.stream_idle);
+    times
+}
+
+fn applies(
+    rules: &[route::Rule],
+    matched: &route::Api<Api, Forward>,
+    scratch: &mut Scratch,
+    bytes: &[u8],
+) -> bool {
+    let Scratch { request, route, .. } = scratch;
+    let lookup = route::Lookup {
+        method: request.method.of(bytes),
+        path: request.path.of(bytes),
+        host: request.host.map_or(&b""[..], |host| host.of(bytes)),
+        headers: &RequestHeaders { request, bytes },
+    };
+    route::any_matches(rules, &matched.base_path, &lookup, route)
 }
 
 /// A request is sent again only where that cannot do twice what was asked once.
@@ -152,6 +235,7 @@ async fn attempt_once(
     facts: &Facts,
     api: &Api,
     mut lease: Lease,
+    times: &Times,
 ) -> Result<After, Fault> {
     let shard = connection.shard.clone();
     let net = &shard.net;
@@ -181,7 +265,7 @@ async fn attempt_once(
         keep_alive: request.keep_alive,
         head: request.method_kind == Method::Head,
         upgrade: request.upgrade.map(|range| range.of(bytes)),
-        idle: cluster.spec.timeouts.stream_idle,
+        idle: times.upstream.stream_idle,
         policies: OnResponse {
             ends: connection.known_ends(),
             live,
@@ -195,7 +279,7 @@ async fn attempt_once(
             progress: RefCell::new((policies, outbound)),
         },
     };
-    let timeouts = &cluster.spec.timeouts;
+    let timeouts = &times.upstream;
 
     let outcome = if facts.request_read.get() {
         // One copy of what a policy has looked at, in one write with the head.
@@ -250,7 +334,7 @@ async fn attempt_once(
     };
     let responded = outcome?;
     if responded.upgraded {
-        let tunnel = tunnel(connection, lease, facts, limits.tunnel_idle);
+        let tunnel = tunnel(connection, lease, facts, times.tunnel_idle);
         return net.futures.hold(tunnel).await;
     }
     if responded.reusable && facts.request_read.get() {
@@ -279,7 +363,7 @@ async fn both_ways(
     response: &mut ResponseHead,
     head: Buffer,
     limits: &crate::shard::snapshot::Limits,
-    timeouts: &crate::upstream::cluster::Timeouts,
+    timeouts: &Timeouts,
 ) -> Result<Responded, Fault> {
     let net = &client.shard.net;
     let facts = client.facts;
@@ -400,7 +484,7 @@ async fn tunnel(
     connection: &mut Connection,
     mut lease: Lease,
     facts: &Facts,
-    idle: std::time::Duration,
+    idle: Duration,
 ) -> Result<After, Fault> {
     let shard = connection.shard.clone();
     // Both directions now carry what neither head accounts for.

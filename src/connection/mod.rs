@@ -3,6 +3,7 @@
 mod content;
 mod exchange;
 mod forward;
+mod limited;
 mod linger;
 pub mod outcall;
 mod policies;

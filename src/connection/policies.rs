@@ -7,7 +7,7 @@ use super::{
     outcall,
 };
 use crate::{
-    fault::{Fault, Kind},
+    fault::{Fault, Kind, Phase},
     http1::{Framing, Method, RequestHead, ResponseHead, Version},
     net::Buffer,
     observe::message::MessageLog,
@@ -153,7 +153,9 @@ pub(super) async fn settle(
             }
             Step::Wait(Wait::Sleep(millis)) => {
                 park(&connection.shard, head);
-                Box::pin(runtime::sleep(Duration::from_millis(millis))).await;
+                if !Box::pin(asleep(connection, millis)).await {
+                    return Err(GONE);
+                }
                 Some(Event::Slept)
             }
         };
@@ -161,6 +163,30 @@ pub(super) async fn settle(
         step = on_request(connection, live, scratch, head.filled(), api, which, event);
     }
 }
+
+/// False: the client closed meanwhile, so what it waits for is nobody's. One that has only said that it will send nothing
+/// more can't be told from one that is gone, and counts as such; it is a rare client, and a place in a queue is rare too.
+async fn asleep(connection: &Connection, millis: u64) -> bool {
+    let mut left = millis;
+    while left > 0 {
+        let step = left.min(LOOK_MS);
+        runtime::sleep(Duration::from_millis(step)).await;
+        left -= step;
+        if connection.wire.is_closed_by_peer() {
+            return false;
+        }
+    }
+    true
+}
+
+/// How long a client that left may hold its place.
+const LOOK_MS: u64 = 100;
+
+const GONE: Fault = Fault::client(
+    Kind::Closed,
+    Phase::Policy,
+    "the client closed while its request was waiting",
+);
 
 /// A request that sleeps holds its head's bytes and no more: a pool's buffer is sixteen times the size of most.
 fn park(shard: &Shard, head: &mut Buffer) {

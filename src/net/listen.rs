@@ -151,6 +151,18 @@ pub fn local_address(descriptor: RawFd) -> Option<SocketAddr> {
     socket2::SockRef::from(&socket).local_addr().ok()?.as_socket()
 }
 
+/// Whether the other end has closed its writing half, or the connection broke.
+pub(super) fn is_closed_by_peer(descriptor: RawFd) -> bool {
+    let mut asked = libc::pollfd {
+        fd: descriptor,
+        events: libc::POLLRDHUP,
+        revents: 0,
+    };
+    // SAFETY: one entry, which lives until the call returns; it does not wait.
+    let said = unsafe { libc::poll(&raw mut asked, 1, 0) };
+    said > 0 && asked.revents & (libc::POLLRDHUP | libc::POLLHUP | libc::POLLERR | libc::POLLNVAL) != 0
+}
+
 /// Whether a read would find something: bytes, the end, an error. Takes nothing and never waits.
 pub(super) fn has_news(descriptor: RawFd) -> bool {
     let mut byte = 0u8;

@@ -112,6 +112,12 @@ impl Wire {
         super::listen::has_news(self.socket.descriptor())
     }
 
+    /// The peer will send nothing more, or the connection is broken: one system call. What it sent before may still be
+    /// unread.
+    pub fn is_closed_by_peer(&self) -> bool {
+        super::listen::is_closed_by_peer(self.socket.descriptor())
+    }
+
     pub fn socket(&self) -> &Socket {
         &self.socket
     }

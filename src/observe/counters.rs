@@ -90,6 +90,8 @@ counters! {
     records_dropped,
     /// Connections closed by a panic while serving them.
     panics,
+    /// Requests counted with others, because the rate limits' table had no room for their key.
+    rate_limit_overflows,
     /// Times accepting stopped for want of descriptors.
     accept_pauses,
 }

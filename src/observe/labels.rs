@@ -18,7 +18,7 @@ pub const PHASES: [Phase; 8] = [
 ];
 
 /// Every `Kind`, at its own discriminant.
-pub const KINDS: [Kind; 25] = [
+pub const KINDS: [Kind; 26] = [
     Kind::Malformed,
     Kind::TargetTooLong,
     Kind::HeadTooLarge,
@@ -44,6 +44,7 @@ pub const KINDS: [Kind; 25] = [
     Kind::CertificateName,
     Kind::CertificateUntrusted,
     Kind::TlsFailed,
+    Kind::Overflow,
 ];
 
 #[must_use]
@@ -97,6 +98,7 @@ pub const fn kind(kind: Kind) -> &'static str {
         Kind::CertificateName => "certificate_name",
         Kind::CertificateUntrusted => "certificate_untrusted",
         Kind::TlsFailed => "tls_failed",
+        Kind::Overflow => "overflow",
     }
 }
 

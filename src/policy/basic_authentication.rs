@@ -59,28 +59,33 @@ impl BasicAuthentication {
     }
 
     fn admits(&self, request: &Request<'_>) -> bool {
-        let mut values = request.values("authorization");
-        // Two lines are two answers to one question: whoever comes behind may read the other.
-        let (Some(value), None) = (values.next(), values.next()) else {
-            return false;
-        };
-        let Some((scheme, token)) = value.split_at_checked(SCHEME.len()) else {
-            return false;
-        };
-        if !scheme.eq_ignore_ascii_case(SCHEME) {
-            return false;
-        }
         let mut decoded = [0; MAX_CREDENTIALS];
-        BASE64_STANDARD
-            .decode_slice(token.trim_ascii(), &mut decoded)
-            .is_ok_and(|length| bool::from(decoded[..length].ct_eq(&self.credentials)))
+        credentials(request, &mut decoded).is_some_and(|given| bool::from(given.ct_eq(&self.credentials)))
     }
+}
+
+/// What a client sent behind `Basic `, decoded: `name:password`. None where it is none, or sent twice.
+pub(super) fn credentials<'d>(
+    request: &Request<'_>,
+    decoded: &'d mut [u8; MAX_CREDENTIALS],
+) -> Option<&'d [u8]> {
+    let mut values = request.values("authorization");
+    // Two lines are two answers to one question: whoever comes behind may read the other.
+    let (Some(value), None) = (values.next(), values.next()) else {
+        return None;
+    };
+    let (scheme, token) = value.split_at_checked(SCHEME.len())?;
+    if !scheme.eq_ignore_ascii_case(SCHEME) {
+        return None;
+    }
+    let length = BASE64_STANDARD.decode_slice(token.trim_ascii(), decoded).ok()?;
+    Some(&decoded[..length])
 }
 
 const SCHEME: &[u8] = b"Basic ";
 
 /// The charset tells clients to send UTF-8 (RFC 7617 §2.1), as the configuration is.
-const CHALLENGE: &[u8] = b"Basic realm=\"mule-realm\", charset=\"UTF-8\"";
+pub(super) const CHALLENGE: &[u8] = b"Basic realm=\"mule-realm\", charset=\"UTF-8\"";
 
 /// Longer ones are refused: on the stack, so that a wrong answer allocates nothing.
-const MAX_CREDENTIALS: usize = 1024;
+pub(super) const MAX_CREDENTIALS: usize = 1024;

@@ -73,6 +73,10 @@ pub enum State {
     ExternalAuthorization(Vec<(String, Vec<u8>)>),
     /// The SHA-256 of the token that is asked about.
     Introspection(Box<[u8; 32]>),
+    /// How a limit stood for it.
+    RateLimited(super::rate_limit::Decision),
+    /// It waits for a spike to pass.
+    Parked(super::spike_control::Parked),
     Caching(super::http_caching::Caching),
 }
 

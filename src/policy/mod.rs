@@ -8,9 +8,12 @@ mod authentication;
 mod basic_authentication;
 mod bearer;
 mod chain;
+mod client;
+mod client_id_enforcement;
 mod compression;
 mod content;
 mod context;
+mod contracts;
 mod cors;
 mod credential_injection;
 mod exchange;
@@ -28,9 +31,13 @@ mod injection;
 mod json_threat;
 mod local;
 mod message_logging;
+mod quota;
 pub mod rate_limit;
+mod rate_limiting;
+mod rate_limiting_sla;
 mod redirect;
 mod site;
+mod spike_control;
 mod tree;
 mod view;
 mod xml_threat;
@@ -38,6 +45,7 @@ mod xml_threat;
 pub use authentication::Authentication;
 pub use chain::{Bound, Chain, Progress};
 pub use context::{Context, ShardParts};
+pub use contracts::{Client, Contracts, Terms};
 pub use exchange::{Answer, Event, Refusal, Request, Response, State, Step, Violation, Wait};
 pub use filter::Filter;
 pub use local::Local;
@@ -67,6 +75,10 @@ pub enum Policy {
     IpList(ip_list::IpList),
     JwtValidation(jwt::JwtValidation),
     TokenIntrospection(introspection::TokenIntrospection),
+    ClientIdEnforcement(client_id_enforcement::ClientIdEnforcement),
+    RateLimiting(rate_limiting::RateLimiting),
+    RateLimitingSla(rate_limiting_sla::RateLimitingSla),
+    SpikeControl(spike_control::SpikeControl),
     HttpCaching(http_caching::HttpCaching),
     Compression(compression::Compression),
 }
@@ -93,6 +105,10 @@ pub enum Kind {
     IpBlocklist,
     JwtValidation,
     TokenIntrospection,
+    ClientIdEnforcement,
+    RateLimiting,
+    RateLimitingSla,
+    SpikeControl,
     HttpCaching,
     Compression,
 }
@@ -108,7 +124,7 @@ pub enum Direction {
 
 impl Kind {
     /// Every policy of a chain, by the name it is bound with.
-    pub const ALL: [(&'static str, Self); 21] = [
+    pub const ALL: [(&'static str, Self); 25] = [
         ("access-block", Self::AccessBlock),
         ("http-basic-authentication-flex", Self::BasicAuthentication),
         ("cors-flex", Self::Cors),
@@ -131,6 +147,10 @@ impl Kind {
         ("ip-blocklist-flex", Self::IpBlocklist),
         ("jwt-validation-flex", Self::JwtValidation),
         ("oauth2-token-introspection-flex", Self::TokenIntrospection),
+        ("client-id-enforcement-flex", Self::ClientIdEnforcement),
+        ("rate-limiting-flex", Self::RateLimiting),
+        ("rate-limiting-sla-based-flex", Self::RateLimitingSla),
+        ("spike-control-flex", Self::SpikeControl),
         ("http-caching-flex", Self::HttpCaching),
         ("compression", Self::Compression),
     ];
@@ -153,7 +173,11 @@ impl Kind {
             | Self::IpAllowlist
             | Self::IpBlocklist
             | Self::JwtValidation
-            | Self::TokenIntrospection => Direction::Inbound,
+            | Self::TokenIntrospection
+            | Self::ClientIdEnforcement
+            | Self::RateLimiting
+            | Self::RateLimitingSla
+            | Self::SpikeControl => Direction::Inbound,
             Self::MessageLoggingOutbound
             | Self::CredentialInjectionBasic
             | Self::CredentialInjectionApiKey
@@ -200,6 +224,12 @@ impl Kind {
             Self::IpAllowlist | Self::IpBlocklist => Some(ip_list::IpListSpec::schema(definitions)),
             Self::JwtValidation => Some(jwt::JwtValidationSpec::schema(definitions)),
             Self::TokenIntrospection => Some(introspection::TokenIntrospectionSpec::schema(definitions)),
+            Self::ClientIdEnforcement => Some(client_id_enforcement::ClientIdEnforcementSpec::schema(
+                definitions,
+            )),
+            Self::RateLimiting => Some(rate_limiting::RateLimitingSpec::schema(definitions)),
+            Self::RateLimitingSla => Some(rate_limiting_sla::RateLimitingSlaSpec::schema(definitions)),
+            Self::SpikeControl => Some(spike_control::SpikeControlSpec::schema(definitions)),
         }
     }
 
@@ -207,7 +237,13 @@ impl Kind {
     pub fn needs_config(self) -> bool {
         !matches!(
             self,
-            Self::AccessBlock | Self::Cors | Self::HttpCaching | Self::Compression
+            Self::AccessBlock
+                | Self::Cors
+                | Self::HttpCaching
+                | Self::Compression
+                | Self::ClientIdEnforcement
+                | Self::RateLimitingSla
+                | Self::SpikeControl
         )
     }
 
@@ -317,6 +353,29 @@ impl Kind {
                 introspection::TokenIntrospection::compile(&spec, origin, site, problems)
                     .map(Policy::TokenIntrospection)
             }
+            Self::ClientIdEnforcement => {
+                let spec = written(config, problems)?;
+                client_id_enforcement::ClientIdEnforcement::compile(spec.as_ref(), origin, site, problems)
+                    .map(Policy::ClientIdEnforcement)
+            }
+            Self::RateLimiting => {
+                let spec = decoded(config, origin, problems)?;
+                if problems.len() > before {
+                    return None;
+                }
+                rate_limiting::RateLimiting::compile(&spec, problems).map(Policy::RateLimiting)
+            }
+            Self::RateLimitingSla => {
+                let spec = written(config, problems)?;
+                rate_limiting_sla::RateLimitingSla::compile(spec.as_ref(), origin, site, problems)
+                    .map(Policy::RateLimitingSla)
+            }
+            Self::SpikeControl => {
+                let spec = written(config, problems)?;
+                Some(Policy::SpikeControl(spike_control::SpikeControl::compile(
+                    spec.as_ref(),
+                )))
+            }
         };
         policy.filter(|_| problems.len() == before)
     }
@@ -329,6 +388,14 @@ fn decoded<S: Decode>(config: Option<&Node>, origin: &Origin, problems: &mut Pro
     config.and_then(|config| S::decode(config, problems))
 }
 
+/// Of a policy whose fields all have defaults: `Some(None)` where nothing is written.
+fn written<S: Decode>(config: Option<&Node>, problems: &mut Problems) -> Option<Option<S>> {
+    match config.filter(|config| !config.is_null()) {
+        None => Some(None),
+        Some(config) => S::decode(config, problems).map(Some),
+    }
+}
+
 impl Policy {
     /// See [`Kind::is_first`].
     pub fn is_first(&self) -> bool {
@@ -338,6 +405,8 @@ impl Policy {
     /// What one shard keeps for it.
     fn local(&self, parts: &ShardParts<'_>) -> Local {
         match self {
+            Self::RateLimiting(policy) => policy.local(parts),
+            Self::RateLimitingSla(policy) => policy.local(parts),
             Self::HttpCaching(policy) => policy.local(parts),
             Self::AccessBlock
             | Self::BasicAuthentication(_)
@@ -352,7 +421,9 @@ impl Policy {
             | Self::CredentialInjectionApiKey(_)
             | Self::Compression(_)
             | Self::ExternalAuthorization(_)
-            | Self::IpList(_) => Local::None,
+            | Self::IpList(_)
+            | Self::ClientIdEnforcement(_)
+            | Self::SpikeControl(_) => Local::None,
             Self::JwtValidation(policy) => policy.local(),
             Self::TokenIntrospection(policy) => policy.local(parts),
             Self::InjectionProtection(policy) => policy.local(),
@@ -392,6 +463,10 @@ impl Policy {
             Self::IpList(policy) => policy.on_request(request),
             Self::JwtValidation(policy) => policy.on_request(request, local),
             Self::TokenIntrospection(policy) => policy.on_request(request, local, state),
+            Self::ClientIdEnforcement(policy) => policy.on_request(request),
+            Self::RateLimiting(policy) => policy.on_request(request, state),
+            Self::RateLimitingSla(policy) => policy.on_request(request, state),
+            Self::SpikeControl(policy) => policy.on_request(request, state),
         }
     }
 
@@ -400,6 +475,7 @@ impl Policy {
         match self {
             Self::ExternalAuthorization(policy) => policy.on_resume(event, request, state),
             Self::TokenIntrospection(policy) => policy.on_resume(event, request, local, state),
+            Self::SpikeControl(policy) => policy.on_resume(&event, request, state),
             Self::HttpCaching(policy) => policy.on_resume(event, request, local, state),
             Self::AccessBlock
             | Self::BasicAuthentication(_)
@@ -415,7 +491,10 @@ impl Policy {
             | Self::CredentialInjectionApiKey(_)
             | Self::Compression(_)
             | Self::IpList(_)
-            | Self::JwtValidation(_) => {
+            | Self::JwtValidation(_)
+            | Self::ClientIdEnforcement(_)
+            | Self::RateLimiting(_)
+            | Self::RateLimitingSla(_) => {
                 // None of them waits. An access policy that is resumed all the same must not let through what it has
                 // not looked at.
                 Step::Refuse(Refusal::new(
@@ -430,22 +509,26 @@ impl Policy {
     fn on_response(&self, response: &mut Response<'_>, local: &Local, state: &mut State) {
         match self {
             Self::HttpCaching(policy) => policy.on_response(response, local, state),
-            Self::AccessBlock
-            | Self::BasicAuthentication(_)
-            | Self::JsonThreat(_)
+            Self::JsonThreat(_)
             | Self::XmlThreat(_)
             | Self::InjectionProtection(_)
             | Self::Redirect(_)
-            | Self::CredentialInjectionBasic(_)
             | Self::CredentialInjectionApiKey(_)
             | Self::CredentialInjectionOauth2(_) => {}
             Self::HeaderInjection(policy) => policy.on_response(response),
             Self::MessageLogging(policy) => policy.on_response(response, state),
             Self::ExternalAuthorization(policy) => policy.on_response(response, state),
             Self::IpList(_) | Self::JwtValidation(_) | Self::TokenIntrospection(_) => {}
+            Self::AccessBlock
+            | Self::BasicAuthentication(_)
+            | Self::CredentialInjectionBasic(_)
+            | Self::ClientIdEnforcement(_) => {}
             Self::Compression(policy) => policy.on_response(response),
             Self::Cors(policy) => policy.on_response(response, state),
             Self::HeaderRemoval(policy) => policy.on_response(response),
+            Self::RateLimiting(policy) => policy.on_response(response, state),
+            Self::RateLimitingSla(policy) => policy.on_response(response, state),
+            Self::SpikeControl(policy) => policy.on_response(response),
         }
     }
 
@@ -459,21 +542,25 @@ impl Policy {
     /// Without one of these an answer need not be walked through.
     fn sees_responses(&self) -> bool {
         match self {
-            Self::AccessBlock
-            | Self::BasicAuthentication(_)
-            | Self::JsonThreat(_)
+            Self::JsonThreat(_)
             | Self::XmlThreat(_)
             | Self::InjectionProtection(_)
             | Self::Redirect(_)
-            | Self::CredentialInjectionBasic(_)
             | Self::CredentialInjectionApiKey(_)
             | Self::CredentialInjectionOauth2(_) => false,
             Self::HeaderInjection(policy) => policy.sees_responses(),
             Self::MessageLogging(policy) => policy.sees_responses(),
             Self::ExternalAuthorization(policy) => policy.sees_responses(),
             Self::IpList(_) | Self::JwtValidation(_) | Self::TokenIntrospection(_) => false,
+            Self::AccessBlock
+            | Self::BasicAuthentication(_)
+            | Self::CredentialInjectionBasic(_)
+            | Self::ClientIdEnforcement(_) => false,
             Self::Cors(_) | Self::HttpCaching(_) | Self::Compression(_) => true,
             Self::HeaderRemoval(policy) => policy.sees_responses(),
+            Self::RateLimiting(policy) => policy.sees_responses(),
+            Self::RateLimitingSla(policy) => policy.sees_responses(),
+            Self::SpikeControl(policy) => policy.sees_responses(),
         }
     }
 }

@@ -1,6 +1,9 @@
 //! What a policy's configuration may ask of the rest of it.
 
-use super::jwt::{KeySource, Place};
+use super::{
+    Contracts,
+    jwt::{KeySource, Place},
+};
 use crate::{
     expr::{Scope, Template},
     located::{Located, Problems},
@@ -13,7 +16,7 @@ pub struct Site<'s> {
     upstreams: &'s mut dyn Upstreams,
 }
 
-/// Who knows the clusters of a snapshot that is being made.
+/// Who knows the clusters of a snapshot that is being made, and who may use its APIs.
 pub trait Upstreams {
     /// The cluster for `scheme://host[:port]`, made where there is none yet.
     ///
@@ -29,6 +32,11 @@ pub trait Upstreams {
 
     /// Takes it up, or finds the one that is the same.
     fn key_source(&mut self, source: KeySource) -> (usize, Arc<KeySource>);
+
+    /// The client applications that have a contract for this API. None has, where nobody knows of any.
+    fn contracts(&self, _owner: &str) -> Arc<Contracts> {
+        Arc::default()
+    }
 }
 
 /// Where a policy's own calls go.
@@ -49,6 +57,11 @@ impl<'s> Site<'s> {
     /// `namespace/name` of the API or the Service.
     pub fn owner(&self) -> &str {
         self.owner
+    }
+
+    /// The client applications that have a contract for the API.
+    pub fn contracts(&self) -> Arc<Contracts> {
+        self.upstreams.contracts(self.owner)
     }
 
     /// An address of the policy's own calls, `http://` or `https://` with path and query. None after a problem at `key`.

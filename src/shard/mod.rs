@@ -240,6 +240,10 @@ impl Shard {
 
     /// To be called after policies ran: tokens of rate limits that this shard took in advance go back within a tick.
     pub fn tend_leases(self: &Rc<Self>) {
+        let overflowed = self.leases.take_overflowed();
+        if overflowed > 0 {
+            self.counters.rate_limit_overflows.add(overflowed);
+        }
         if self.leases.holds() && !self.lending.replace(true) {
             let shard = self.clone();
             runtime::spawn(async move {

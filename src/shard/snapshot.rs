@@ -60,6 +60,8 @@ pub struct Api {
     pub name: String,
     /// Index into [`Snapshot::chains`].
     pub chain: usize,
+    /// In order; of those that apply to a request the first to say something counts.
+    pub timeouts: Vec<ApiTimeouts>,
 }
 
 /// Index of the chain of whatever has no policies.
@@ -70,6 +72,16 @@ pub struct OwnedChain {
     /// `namespace/name` of the API or the Service.
     pub owner: String,
     pub policies: policy::Chain,
+}
+
+/// Times of an API's own, or of some of its requests.
+#[derive(Debug)]
+pub struct ApiTimeouts {
+    /// One of them must match; none at all matches everything.
+    pub rules: Arc<[route::Rule]>,
+    /// As in [`cluster::Timeouts`], as the next.
+    pub response: Option<Duration>,
+    pub stream_idle: Option<Duration>,
 }
 
 /// Where a matched request goes: one of these, by weight.

@@ -1,6 +1,6 @@
 //! A cluster: the endpoints that serve one `Service`, as compiled from configuration.
 
-use super::balance;
+use super::{balance, breaker::Breaker};
 use crate::tls;
 use std::time::Duration;
 
@@ -16,6 +16,8 @@ pub struct Spec {
     /// Keep the client's `Host` instead of writing the endpoint's authority.
     pub preserve_host: bool,
     pub timeouts: Timeouts,
+    /// None: nothing is counted.
+    pub breaker: Option<Breaker>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

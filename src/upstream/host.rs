@@ -3,6 +3,7 @@
 //! Clusters that send to the same address share it: a thousand APIs before one origin would otherwise keep a thousand
 //! pools, each with connections too rarely used to be warm (measured with 1,000 APIs: a third of a request's cost).
 
+use super::breaker::{Breaker, Open};
 use crate::{
     clock::{Tick, millis},
     net::{Net, Watch, Wire},
@@ -34,6 +35,8 @@ pub struct HostKey {
     pub tls: Option<tls::Target>,
     /// How long an idle connection is kept.
     pub idle: Duration,
+    /// What counts its connections. They are nobody else's then.
+    pub breaker: Option<Breaker>,
 }
 
 pub struct Host {
@@ -43,6 +46,10 @@ pub struct Host {
     /// Exchanges of this shard that use it now, whichever cluster sent them; least-request compares these.
     pub in_flight: Cell<u32>,
     pub(super) idle: RefCell<Vec<Idle>>,
+    /// Requests of this shard that wait for one of its connections, where a breaker bounds them.
+    pub(super) waiting: Cell<u32>,
+    /// What other shards' waiters are owed of the connections given back here, in parts of `starving`.
+    owed: Cell<u32>,
 }
 
 pub(super) struct Idle {
@@ -54,6 +61,7 @@ pub(super) struct Idle {
     pub doubtful: bool,
     pub since: Tick,
     pub born: Tick,
+    pub open: Option<Open>,
 }
 
 /// The hosts of one shard. They live as long as a cluster names them, also from one configuration to the next.
@@ -73,6 +81,8 @@ impl Hosts {
             connector: key.tls.as_ref().map(tls::Target::connector),
             in_flight: Cell::new(0),
             idle: RefCell::default(),
+            waiting: Cell::new(0),
+            owed: Cell::new(0),
         });
         known.insert(key, Rc::downgrade(&host));
         host
@@ -85,6 +95,14 @@ impl Hosts {
                 return false;
             };
             let limit = millis(key.idle);
+            // Requests wait elsewhere for what is idle here.
+            let mut starving = key.breaker.as_ref().map_or(0, Breaker::starving);
+            if starving > 0 {
+                let mut idle = host.idle.borrow_mut();
+                while starving > 0 && idle.pop().is_some() {
+                    starving -= 1;
+                }
+            }
             host.idle.borrow_mut().retain_mut(|idle| {
                 now.saturating_sub(idle.since) < limit && idle.wire.is_quiet(net, &mut idle.watch)
             });
@@ -96,6 +114,19 @@ impl Hosts {
 impl Host {
     pub(super) fn take_idle(&self) -> Option<Idle> {
         self.idle.borrow_mut().pop()
+    }
+
+    /// Whether the connection that comes back now is for those who wait on other shards, or for another host: each of
+    /// all who wait has the same chance, else a busy shard would keep all connections to itself.
+    pub(super) fn owes(&self, starving: u32) -> bool {
+        let elsewhere = starving.saturating_sub(self.waiting.get());
+        if elsewhere == 0 {
+            return false;
+        }
+        let owed = self.owed.get() + elsewhere;
+        let owes = owed >= starving;
+        self.owed.set(if owes { owed - starving } else { owed });
+        owes
     }
 }
 
@@ -111,6 +142,7 @@ mod tests {
             authority: authority.to_owned(),
             tls: None,
             idle: Duration::from_secs(seconds),
+            breaker: None,
         };
         let net = Net::new(Driver::Epoll, Clock::new());
         let hosts = Hosts::default();

@@ -3,6 +3,7 @@
 use super::{
     Host, HostAddress, HostKey, Hosts,
     balance::{self, Balancer, HashOn, Policy},
+    breaker::Open,
     cluster::{EndpointAddress, Spec},
     connect,
     host::Idle,
@@ -77,6 +78,7 @@ pub struct Lease {
     /// It came from the pool: a failure before a byte of the answer may be age, not the origin.
     pub reused: bool,
     born: Tick,
+    open: Option<Open>,
 }
 
 impl Cluster {
@@ -139,6 +141,7 @@ impl Cluster {
                         authority: "localhost".to_owned(),
                         tls: endpoint.tls.clone(),
                         idle,
+                        breaker: self.spec.breaker.clone(),
                     };
                     wanted.push((key, weight));
                 }
@@ -150,6 +153,7 @@ impl Cluster {
                             authority: authority(host, *port, endpoint.tls.is_some()),
                             tls: endpoint.tls.clone(),
                             idle,
+                            breaker: self.spec.breaker.clone(),
                         };
                         wanted.push((key, weight));
                     }
@@ -199,6 +203,12 @@ impl Cluster {
             ))
     }
 
+    /// Closes one idle connection of this shard, so that another may be opened. False: there is none.
+    pub fn close_idle(&self) -> bool {
+        let hosts = self.hosts.borrow();
+        hosts.list.iter().any(|host| host.take_idle().is_some())
+    }
+
     fn choose_host(&self, random: u64, hash: u64, tried: &Tried) -> Option<Rc<Host>> {
         let mut hosts = self.hosts.borrow_mut();
         let Own { list, balancer, .. } = &mut *hosts;
@@ -221,9 +231,14 @@ impl Lease {
             wire,
             in_flight,
             born,
+            open,
             ..
         } = self;
         if !wire.is_sound() || wire.has_unread() || wire.deadline.expired() {
+            return;
+        }
+        let breaker = in_flight.0.key.breaker.as_ref();
+        if breaker.is_some_and(|breaker| in_flight.0.owes(breaker.starving())) {
             return;
         }
         let mut idle = in_flight.0.idle.borrow_mut();
@@ -242,12 +257,20 @@ impl Lease {
                 doubtful: bodiless,
                 since: net.clock.now(),
                 born,
+                open,
             });
         }
     }
 
     pub fn host(&self) -> &Host {
         &self.in_flight.0
+    }
+
+    /// Counts for as long as the connection is open.
+    #[must_use]
+    pub fn counted(mut self, open: Open) -> Self {
+        self.open = Some(open);
+        self
     }
 }
 
@@ -284,9 +307,20 @@ impl InFlight {
                 in_flight: self,
                 reused: true,
                 born: idle.born,
+                open: idle.open,
             });
         }
         Err(self)
+    }
+
+    pub fn has_idle(&self) -> bool {
+        !self.0.idle.borrow().is_empty()
+    }
+
+    /// To be held while a request waits for a connection of this host; see [`Host::owes`].
+    pub fn waiting(&self) -> Waiting {
+        self.0.waiting.set(self.0.waiting.get() + 1);
+        Waiting(self.0.clone())
     }
 
     /// A new connection.
@@ -301,12 +335,23 @@ impl InFlight {
                 in_flight: self,
                 reused: false,
                 born: net.clock.now(),
+                open: None,
             }),
             Err(fault) => {
                 tried.add(&self.0);
                 Err(fault)
             }
         }
+    }
+}
+
+/// A request that waits for a connection.
+#[must_use]
+pub struct Waiting(Rc<Host>);
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.waiting.set(self.0.waiting.get() - 1);
     }
 }
 

@@ -7,19 +7,21 @@ use super::super::{
 use crate::{
     located::Origin,
     policy::{
-        Upstreams,
+        Contracts, Upstreams,
         jwt::{KeySource, Place},
     },
     tls::{Client, ClientSpec, Target},
     upstream::cluster::EndpointAddress,
 };
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 /// One cluster for each address, in the order in which policies named them.
 #[derive(Debug, Default)]
 pub(super) struct Calls {
     services: Vec<Service>,
     key_sources: Vec<Arc<KeySource>>,
+    /// Of each API, by `namespace/name`.
+    contracts: HashMap<String, Arc<Contracts>>,
     /// Root certificates are read once, and only if somebody needs them.
     system: Option<Result<Client, String>>,
 }
@@ -38,9 +40,20 @@ impl Calls {
             .get_or_insert_with(|| Client::new(ClientSpec::default()));
         client.as_ref().map_err(Clone::clone)?.target(host).map(Some)
     }
+
+    pub(super) fn new(contracts: impl Iterator<Item = (String, Arc<Contracts>)>) -> Self {
+        Self {
+            contracts: contracts.collect(),
+            ..Self::default()
+        }
+    }
 }
 
 impl Upstreams for Calls {
+    fn contracts(&self, owner: &str) -> Arc<Contracts> {
+        self.contracts.get(owner).cloned().unwrap_or_default()
+    }
+
     fn cluster(&mut self, address: &str) -> Result<usize, String> {
         let address = UpstreamAddress::parse(address)?;
         let id = Id::new(NAMESPACE, &address.text());
@@ -65,6 +78,7 @@ impl Upstreams for Calls {
             }),
             targets: vec![target],
             policies: Vec::new(),
+            shaping: Vec::new(),
         });
         Ok(self.services.len() - 1)
     }

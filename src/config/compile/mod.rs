@@ -2,11 +2,13 @@
 
 mod addresses;
 mod calls;
+mod contracts;
 mod names;
 mod notes;
 mod policies;
 mod routes;
 mod settings;
+mod shaping;
 mod snapshot;
 mod tls;
 
@@ -35,22 +37,36 @@ pub(super) fn compile(
     check_unique(&resources, problems);
     let settings = settings::compile(&resources.configurations, variables, problems);
 
-    let mut services: Vec<_> = std::mem::take(&mut resources.services)
+    let mut services: Vec<Service> = std::mem::take(&mut resources.services)
         .into_iter()
         .map(standalone)
         .collect();
     let written = services.len();
     let inline = routes::inline(&resources.apis, &mut services, problems);
     // Without the inline ones: their names are made up, and nobody's to refer to.
-    let service_index = Index::new("Service", services[..written].iter().map(|service| &service.id));
+    let names: Vec<_> = services[..written]
+        .iter()
+        .map(|service| service.id.clone())
+        .collect();
+    let service_index = Index::new("Service", names.iter());
     let api_index = Index::new("ApiInstance", resources.apis.iter().map(|api| &api.id));
+
+    let (clients, contracts) = contracts::compile(
+        std::mem::take(&mut resources.contracts),
+        &resources.apis,
+        &api_index,
+        complete,
+        problems,
+    );
 
     // A binding that could not be read may be meant for any API.
     let targets_known = complete && resources.bindings.iter().all(|binding| binding.spec.is_some());
     let mut bound: Vec<Vec<_>> = resources.apis.iter().map(|_| Vec::new()).collect();
-    let mut calls = Calls::default();
+    let owners = resources.apis.iter().map(|api| api.id.to_string());
+    let mut calls = Calls::new(owners.zip(clients));
     let mut chains = policies::inline(&resources.apis, &mut calls, problems);
     let mut outbound: Vec<(usize, Policy)> = Vec::new();
+    let mut shapings = shaping::inline(&resources.apis, problems);
     for binding in &resources.bindings {
         if let Some(spec) = &binding.spec
             && let Ok(catalogue::Policy::Chained(kind)) = catalogue::find(&spec.policy.name)
@@ -66,6 +82,19 @@ pub(super) fn compile(
                     Target::Service(service) => outbound.push((service, policy)),
                 }
             }
+            continue;
+        }
+        if let Some(spec) = &binding.spec
+            && let Ok(catalogue::Policy::Shaping(kind)) = catalogue::find(&spec.policy.name)
+        {
+            problems.set_object(binding.label());
+            let target = routes::target(binding, spec, &api_index, &service_index, complete, problems);
+            let mut bound = shaping::Bound {
+                apis: &resources.apis,
+                shaping: &mut shapings,
+                services: &mut services,
+            };
+            bound.add(binding, spec, kind, target, problems);
             continue;
         }
         let (api, route) = routes::bound(
@@ -91,14 +120,15 @@ pub(super) fn compile(
     let mut model = Model {
         apis: Vec::new(),
         services,
+        contracts,
         calls,
         key_sources,
         settings,
     };
-    for (((object, inline), mut bound), mut chain) in
-        resources.apis.into_iter().zip(inline).zip(bound).zip(chains)
-    {
+    let apis = (resources.apis.into_iter().zip(inline).zip(bound)).zip(chains.into_iter().zip(shapings));
+    for (((object, inline), mut bound), (mut chain, mut shaping)) in apis {
         policies::sort(&mut chain);
+        shaping::sort(&mut shaping);
         // A binding that went wrong was still meant for it.
         let none_meant = bound.is_empty();
         // Stable: equal orders keep the order of the files.
@@ -119,6 +149,7 @@ pub(super) fn compile(
             origin: spec.address.origin.clone(),
             routes,
             policies: chain,
+            shaping,
         });
     }
     addresses::check(&model.apis, problems);
@@ -131,6 +162,7 @@ fn standalone(object: Object<CheckedService>) -> Service {
         origin: object.origin,
         upstream: object.spec.map(|spec| spec.0),
         targets: Vec::new(),
+        shaping: Vec::new(),
         policies: Vec::new(),
     }
 }

@@ -47,6 +47,7 @@ fn inline_one(
     let name = &policy.policy.name;
     let kind = match catalogue::find(name) {
         Ok(Known::Chained(kind)) => kind,
+        Ok(Known::Shaping(_)) => return None,
         Ok(_) => {
             let message = format!(
                 "`{}` is not an inline policy: write services.<name>.routes, or a PolicyBinding",
@@ -175,7 +176,7 @@ pub(super) fn sort(policies: &mut [Policy]) {
     policies.sort_by_key(|policy| (!policy.compiled.is_first(), policy.order));
 }
 
-fn selects(selector: &Selector, api: &Object<ApiSpec>) -> bool {
+pub(super) fn selects(selector: &Selector, api: &Object<ApiSpec>) -> bool {
     let wanted = selector.labels.as_ref().map_or(&[][..], |labels| &labels.0);
     wanted.iter().all(|(key, value)| {
         api.labels

@@ -61,6 +61,7 @@ pub(super) fn inline(
                 origin: key.origin.clone(),
                 upstream: Some(service.upstream.clone()),
                 targets: Vec::new(),
+                shaping: Vec::new(),
                 policies: Vec::new(),
             });
         }
@@ -289,7 +290,7 @@ fn destinations(
         matches!(config.get("routes").map(|node| &node.value), Some(Value::List(items)) if items.is_empty());
     match policy {
         // Not a policy that routes: the caller keeps those apart.
-        Policy::Chained(_) => None,
+        Policy::Chained(_) | Policy::Shaping(_) => None,
         Policy::Route => {
             let config: RouteConfig = problems.within(CONFIG, |problems| Decode::decode(config, problems))?;
             resolve(&config.destination, CONFIG, 1, config.destination_path, problems).map(|one| vec![one])

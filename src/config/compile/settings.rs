@@ -37,6 +37,12 @@ pub(super) fn compile(
         if let Some(shutdown) = &spec.shutdown {
             apply_shutdown(&mut settings, shutdown);
         }
+        if let Some(breaker) = &spec.circuit_breaker {
+            settings.circuit_breaker = Some(breaker.thresholds.thresholds());
+        }
+        if let Some(limit) = &spec.rate_limit {
+            settings.rate_limit_keys = usize::try_from(limit.max_keys.unsigned()).ok();
+        }
         if let Some(log) = &spec.access_log {
             apply_access_log(&mut settings, log, object, problems);
         }
@@ -199,4 +205,4 @@ fn bounded_u32<const MIN: i64, const MAX: i64>(written: &Located<Bounded<MIN, MA
     u32::try_from(written.unsigned()).unwrap_or(u32::MAX)
 }
 
-const SUBJECTS: &str = "timeouts, accessLog, runtime, limits, shutdown";
+const SUBJECTS: &str = "timeouts, rateLimit, circuitBreaker, accessLog, runtime, limits, shutdown";

@@ -1,14 +1,14 @@
 //! Model → what the data plane uses.
 
 use super::super::{
-    model::{Api, Model, Policy, Service, Settings},
+    model::{Api, Model, Policy, Service, Settings, Shape, Shaping},
     resource::{BalancePolicy, Upstream},
 };
 use crate::{
     observe::access_log,
     policy, route,
-    shard::snapshot::{self, Forward, Listener, NO_POLICIES, OwnedChain, Snapshot},
-    upstream::{balance, cluster},
+    shard::snapshot::{self, ApiTimeouts, Forward, Listener, NO_POLICIES, OwnedChain, Snapshot},
+    upstream::{balance, breaker::Breaker, cluster},
 };
 use std::net::SocketAddr;
 
@@ -21,6 +21,7 @@ pub(in crate::config) fn build(model: Model) -> Snapshot {
         calls,
         key_sources,
         settings,
+        ..
     } = model;
     let mut used = vec![false; services.len()];
     for destination in apis
@@ -34,6 +35,11 @@ pub(in crate::config) fn build(model: Model) -> Snapshot {
     // Policies name the clusters of their calls by number: these come first.
     let mut clusters: Vec<_> = (calls.iter())
         .filter_map(|call| Some(cluster_spec(call, call.upstream.as_ref()?, &settings)))
+        // The default of services' breakers is not for policies' own calls: who may get in would hang on how many do.
+        .map(|spec| cluster::Spec {
+            breaker: None,
+            ..spec
+        })
         .collect();
     let mut outbound = vec![NO_POLICIES; clusters.len()];
     let cluster_ids: Vec<_> = (services.into_iter().zip(&used))
@@ -75,8 +81,8 @@ pub(in crate::config) fn build(model: Model) -> Snapshot {
         clusters,
         chains,
         outbound,
-        rate_limit_keys: None,
         key_sources,
+        rate_limit_keys: settings.rate_limit_keys,
         limits: settings.limits,
         runtime: settings.runtime,
         shutdown: settings.shutdown,
@@ -126,9 +132,23 @@ fn route_api(
         payload: snapshot::Api {
             name: api.id.to_string(),
             chain: chain(chains, api.id.to_string(), api.policies),
+            timeouts: api.shaping.into_iter().filter_map(api_timeouts).collect(),
         },
         routes,
     }
+}
+
+fn api_timeouts(shaping: Shaping) -> Option<ApiTimeouts> {
+    let (response, stream_idle) = match shaping.shape {
+        Shape::ResponseTimeout(timeout) => (Some(timeout), None),
+        Shape::StreamIdleTimeout(timeout) => (None, Some(timeout)),
+        Shape::IdleTimeout(_) | Shape::CircuitBreaker(_) => return None,
+    };
+    Some(ApiTimeouts {
+        rules: shaping.rules,
+        response,
+        stream_idle,
+    })
 }
 
 fn cluster_spec(service: &Service, upstream: &Upstream, settings: &Settings) -> cluster::Spec {
@@ -139,12 +159,22 @@ fn cluster_spec(service: &Service, upstream: &Upstream, settings: &Settings) -> 
             weight: *weight,
         })
         .collect();
+    let mut timeouts = settings.timeouts;
+    let mut thresholds = settings.circuit_breaker;
+    for shaping in &service.shaping {
+        match shaping.shape {
+            Shape::IdleTimeout(timeout) => timeouts.idle = timeout,
+            Shape::CircuitBreaker(own) => thresholds = Some(own),
+            Shape::ResponseTimeout(_) | Shape::StreamIdleTimeout(_) => {}
+        }
+    }
     cluster::Spec {
         name: service.id.to_string(),
         endpoints,
         balance: balance_policy(upstream),
         preserve_host: upstream.preserve_host.unwrap_or(settings.preserve_host),
-        timeouts: settings.timeouts,
+        timeouts,
+        breaker: thresholds.map(Breaker::new),
     }
 }
 

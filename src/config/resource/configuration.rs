@@ -1,5 +1,6 @@
 //! A `Configuration`: one subject of the whole gateway. Each document has exactly one of these members.
 
+use super::shaping::CircuitBreakerSpec;
 use crate::{
     choice,
     config::environment::MAX_SECONDS,
@@ -23,12 +24,16 @@ object! {
         optional "limits" limits: LimitsSpec,
         /// How the gateway ends.
         optional "shutdown" shutdown: ShutdownSpec,
+        /// What rate limits may hold.
+        optional "rateLimit" rate_limit: RateLimitSettingsSpec,
+        /// For every Service that has no `circuit-breaker-flex` of its own. Default none.
+        optional "circuitBreaker" circuit_breaker: CircuitBreakerSpec,
         /// Written by registration with the vendor's control plane; accepted and ignored.
         optional "platformConnection" platform_connection: Node,
     }
     later [
         "logging", "sharedStorage", "forwardProxy", "proxyProtocol", "probe", "defaultTLS", "resourceLimits",
-        "circuitBreaker", "tracing",
+        "tracing",
     ]
 }
 
@@ -101,6 +106,15 @@ object! {
         optional "tunnelIdleSeconds" tunnel_idle: Seconds,
         /// To connect to an upstream, seconds; then 504. Default 5.
         optional "connectTimeoutSeconds" connect_timeout: Seconds,
+    }
+}
+
+object! {
+    /// What rate limits may hold; read at start only.
+    pub(crate) struct RateLimitSettingsSpec {
+        /// Keys counted at once, at 64 bytes each when they are there. Default: a 32nd of the memory, between 65536 and
+        /// 4194304 keys.
+        required "maxKeys" max_keys: Located<Bounded<1000, 100_000_000>>,
     }
 }
 

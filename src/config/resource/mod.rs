@@ -4,9 +4,11 @@ mod address;
 mod api;
 mod binding;
 mod configuration;
+mod contract;
 mod name;
 mod rule;
 mod service;
+mod shaping;
 
 pub(crate) use address::UpstreamAddress;
 pub(crate) use api::{ApiSpec, InlinePolicy, InlineService};
@@ -16,9 +18,11 @@ pub(crate) use binding::{
 pub(crate) use configuration::{
     AccessLogSpec, ConfigurationSpec, DriverWord, LimitsSpec, RuntimeSpec, ShutdownSpec, TimeoutsSpec,
 };
+pub(crate) use contract::ContractSpec;
 pub(crate) use name::{DestinationPath, NAME_RULE, Name};
 pub(crate) use rule::Rule;
 pub(crate) use service::{BalancePolicy, CheckedService, LoadBalancing, Upstream};
+pub(crate) use shaping::{CircuitBreakerSpec, IdleTimeoutSpec, ResponseTimeoutSpec, StreamIdleTimeoutSpec};
 
 use super::{environment::Environment, substitute::substitute_policies, yaml};
 use crate::located::{Decode, Entries, Located, Node, Origin, Problems};
@@ -41,6 +45,7 @@ choice! {
         Service = "Service",
         PolicyBinding = "PolicyBinding",
         Configuration = "Configuration",
+        Contract = "Contract",
     }
 }
 
@@ -122,6 +127,7 @@ pub(crate) struct Resources {
     pub(crate) services: Vec<Object<CheckedService>>,
     pub(crate) bindings: Vec<Object<BindingSpec>>,
     pub(crate) configurations: Vec<Object<ConfigurationSpec>>,
+    pub(crate) contracts: Vec<Object<ContractSpec>>,
     /// Places of documents that were ignored because they concern the vendor's control plane.
     pub(crate) registrations: Vec<Origin>,
     /// Documents whose kind or name could not be read: any reference may mean them.
@@ -173,6 +179,7 @@ impl Resources {
             Kind::Service => add_object(&mut self.services, kind, root, metadata, problems),
             Kind::PolicyBinding => add_object(&mut self.bindings, kind, root, metadata, problems),
             Kind::Configuration => add_object(&mut self.configurations, kind, root, metadata, problems),
+            Kind::Contract => add_object(&mut self.contracts, kind, root, metadata, problems),
         }
     }
 }
@@ -218,14 +225,15 @@ fn is_own_kind(kind: &str) -> bool {
     OWN_KINDS.iter().any(|own| own.word() == kind)
 }
 
-pub(crate) const OWN_KINDS: [Kind; 4] = [
+pub(crate) const OWN_KINDS: [Kind; 5] = [
     Kind::ApiInstance,
     Kind::Service,
     Kind::PolicyBinding,
     Kind::Configuration,
+    Kind::Contract,
 ];
 
 /// Kinds of the same API that are still to come.
-const LATER_KINDS: [&str; 3] = ["Extension", "Secret", "Contract"];
+const LATER_KINDS: [&str; 2] = ["Extension", "Secret"];
 
 pub(crate) const DEFAULT_NAMESPACE: &str = "default";

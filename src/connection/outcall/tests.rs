@@ -143,6 +143,7 @@ fn shard(driver: Driver, origin: &Origin) -> Rc<Shard> {
         endpoints: vec![endpoint],
         balance: Policy::RoundRobin,
         preserve_host: false,
+        breaker: None,
         timeouts: Timeouts::default(),
     };
     let snapshot = Snapshot {

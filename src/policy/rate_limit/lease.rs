@@ -12,7 +12,11 @@ use super::{
     keys::Fingerprint,
     rule::{Limits, Rule},
 };
-use std::{cell::RefCell, num::NonZeroU32, sync::Arc};
+use std::{
+    cell::{Cell, RefCell},
+    num::NonZeroU32,
+    sync::Arc,
+};
 
 /// What a request may do, and what it is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +38,7 @@ pub struct Leases {
     bank: Arc<Bank>,
     shards: u32,
     held: RefCell<Held>,
+    overflowed: Cell<u64>,
 }
 
 impl Leases {
@@ -43,6 +48,7 @@ impl Leases {
             bank,
             shards: shards.get(),
             held: RefCell::new(Held::new()),
+            overflowed: Cell::new(0),
         }
     }
 
@@ -95,6 +101,11 @@ impl Leases {
         !self.held.borrow().unspent.is_empty()
     }
 
+    /// Requests since the last look whose key the bank had no room for.
+    pub fn take_overflowed(&self) -> u64 {
+        self.overflowed.replace(0)
+    }
+
     #[cfg(test)]
     pub(super) fn unspent(&self, start: Millis) -> u32 {
         let held = self.held.borrow();
@@ -132,6 +143,9 @@ impl Leases {
         decision.admitted = taken.tokens > 0;
         decision.remaining += own;
         decision.overflowed = taken.place == Place::Overflow;
+        if decision.overflowed {
+            self.overflowed.set(self.overflowed.get() + 1);
+        }
         (decision, taken.place, taken.window.start())
     }
 
