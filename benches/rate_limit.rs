@@ -9,6 +9,7 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use ringway::{
     config::{Environment, load_text},
     http1::{Headers, RequestHead},
+    observe::{counters::Counter, message::MessageLog},
     policy::{
         Authentication, Context, Local, Progress, Request, ShardParts, Step,
         rate_limit::{Bank, HashKey, Leases, Limit, Limits},
@@ -194,6 +195,7 @@ impl Policy {
     fn admits(&mut self, key: u32) -> bool {
         self.bytes[self.key_at..self.key_at + 4].copy_from_slice(&key.to_le_bytes());
         let address = std::net::SocketAddr::from(([127, 0, 0, 1], 1));
+        let dropped = Counter::default();
         let context = Context {
             now: black_box(1000),
             unix_millis: 0,
@@ -202,6 +204,8 @@ impl Policy {
             local: address,
             scheme: "http",
             api: "default/a",
+            request_id: b"0af7651916cd43dd8448eb211c80319c",
+            log: MessageLog::new(None, &dropped),
             leases: &self.leases,
         };
         self.progress.clear();

@@ -64,7 +64,7 @@ pub struct Terms<'a> {
 /// Appends the head of a policy's own answer, with the lines that policies add; `length` is that of the content, which is
 /// the caller's to write.
 pub fn answer(out: &mut Vec<u8>, status: u16, length: Option<usize>, terms: Terms<'_>) {
-    start(out, status, b"", terms);
+    start(out, status, b"", false, terms);
     // RFC 9110 §8.6: neither has content, and of 304 the length would be another answer's.
     if !matches!(status, 204 | 304) {
         out.extend_from_slice(b"Content-Length: ");
@@ -83,7 +83,7 @@ pub fn fault(out: &mut Vec<u8>, fault: &Fault, terms: Terms<'_>) {
         503 => b"Retry-After: 1\r\n",
         _ => b"",
     };
-    start(out, status, extra, terms);
+    start(out, status, extra, true, terms);
     out.extend_from_slice(b"Content-Type: application/json\r\nContent-Length: ");
     encode::decimal(
         out,
@@ -104,6 +104,7 @@ pub fn options(out: &mut Vec<u8>, terms: Terms<'_>) {
         out,
         204,
         b"Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n",
+        false,
         terms,
     );
     out.extend_from_slice(b"\r\n");
@@ -120,7 +121,8 @@ pub const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 const BODY_START: &[u8] = b"{\"error\": \"";
 const BODY_END: &[u8] = b"\"}";
 
-fn start(out: &mut Vec<u8>, status: u16, extra: &[u8], terms: Terms<'_>) {
+/// `typed` says that the caller writes the content type.
+fn start(out: &mut Vec<u8>, status: u16, extra: &[u8], typed: bool, terms: Terms<'_>) {
     out.extend_from_slice(b"HTTP/1.1 ");
     encode::decimal(out, status.into());
     out.push(b' ');
@@ -133,7 +135,9 @@ fn start(out: &mut Vec<u8>, status: u16, extra: &[u8], terms: Terms<'_>) {
         }
     }
     out.extend_from_slice(extra);
-    for (name, value) in terms.added.pairs(b"") {
+    // Of what the content is there is one line already, where it is the gateway's own.
+    let own = |name: &[u8]| typed && name.eq_ignore_ascii_case(b"content-type");
+    for (name, value) in terms.added.pairs(b"").filter(|(name, _)| !own(name)) {
         for part in [name, b": ", value, b"\r\n"] {
             out.extend_from_slice(part);
         }

@@ -39,7 +39,8 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     (
         "policy",
         &[
-            "expr", "http1", "route", "clock", "fault", "outcall", "located", "choice", "object", "prefetch",
+            "expr", "http1", "route", "observe", "clock", "fault", "outcall", "located", "choice", "object",
+            "prefetch",
         ],
     ),
     ("expr", &[]),

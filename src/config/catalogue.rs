@@ -56,15 +56,13 @@ impl Shaping {
 /// # Errors
 /// What is wrong with the name, for a problem.
 pub(super) fn find(name: &str) -> Result<Policy, String> {
-    if let Some((_, policy)) = available().find(|(available, _)| *available == name) {
+    // The vendor's names come with and without the suffix of its built-in implementations, some in its own pages.
+    let without = name.strip_suffix(SUFFIX).unwrap_or(name);
+    if let Some((_, policy)) = available().find(|(available, _)| [name, without].contains(available)) {
         return Ok(policy);
     }
-    // The vendor's names come with and without the suffix of its built-in implementations.
     let bare = |name: &'static str| name.strip_suffix(SUFFIX).unwrap_or(name);
-    if LATER
-        .iter()
-        .any(|later| *later == name || bare(later) == name.strip_suffix(SUFFIX).unwrap_or(name))
-    {
+    if LATER.iter().any(|later| *later == name || bare(later) == without) {
         return Err(format!(
             "Ringway knows the policy `{name}` but does not have it yet"
         ));
@@ -110,14 +108,8 @@ const LATER: &[&str] = &[
     "oauth-protected-resource-metadata",
     "health-check",
     // what may pass
-    "json-threat-protection-flex",
-    "xml-threat-protection-flex",
-    "injection-protection-flex",
     "spec-validation-flex",
     // what is changed or told
-    "header-injection-flex",
-    "message-logging-flex",
-    "message-logging-outbound",
     "tracing-flex",
     "sse-logging-flex",
     "dataweave-headers-transformation",
@@ -126,8 +118,6 @@ const LATER: &[&str] = &[
     "script-evaluation-transformation",
     "agent-connection-telemetry",
     // towards the service
-    "credential-injection-api-key-flex",
-    "credential-injection-oauth2",
     "credential-injection-oauth2-obo",
     "native-aws-lambda",
     "intask-authorization-code-policy",

@@ -253,12 +253,18 @@ fn rule(rule: &Rule) -> Value {
 /// under a secret's name.
 fn hidden(key: &str, node: &Node) -> Value {
     match &node.value {
-        Located::Map(map) => map
-            .entries
-            .iter()
-            .map(|(key, node)| (key.value.clone(), hidden(key, node)))
-            .collect::<Map<_, _>>()
-            .into(),
+        Located::Map(map) => {
+            // A header's line, `{key, value}`: its name says whether the value is a secret, and is none itself.
+            let line = map.get("value").and(map.get("key")).and_then(Node::text);
+            let part = |key: &str, node: &Node| match (line, key) {
+                (Some(_), "key") => hidden("", node),
+                (Some(name), "value") => hidden(name, node),
+                _ => hidden(key, node),
+            };
+            let entries = map.entries.iter();
+            let entries = entries.map(|(key, node)| (key.value.clone(), part(key, node)));
+            entries.collect::<Map<_, _>>().into()
+        }
         Located::List(items) => items.iter().map(|item| hidden(key, item)).collect(),
         Located::Scalar(_) if node.is_null() => Value::Null,
         Located::Scalar(scalar) if scalar.style == Style::Substituted => json!(HIDDEN),
@@ -289,14 +295,26 @@ fn bare(text: &str, style: Style) -> Option<Value> {
     }
 }
 
+/// By its name: what has one of these words in it, but for settings of how a secret is carried or fetched.
 fn is_secret(key: &str) -> bool {
     // What is said about a secret is none.
-    let about = ["Expression", "Length", "Origin", "Selector", "TTL"];
+    let about = [
+        "Expression",
+        "Format",
+        "Header",
+        "HeaderName",
+        "Length",
+        "Origin",
+        "PrefixName",
+        "Selector",
+        "TTL",
+        "Timeout",
+    ];
     if about.iter().any(|end| key.ends_with(end)) {
         return false;
     }
     let key = key.to_lowercase();
-    ["password", "secret", "key", "token", "authorizationvalue"]
+    ["password", "secret", "key", "token", "authorization", "cookie"]
         .iter()
         .any(|word| key.contains(word))
 }

@@ -525,6 +525,46 @@ fn a_dump_hides_what_was_put_in() {
 }
 
 #[test]
+fn a_dump_hides_credentials_and_not_what_carries_them() {
+    let injection = "targetRef: {name: a}, policyRef: {name: header-injection}, config: {inboundHeaders: \
+                     [{key: X-Zone, value: here}, {key: X-Api-Key, value: hush1}, {key: Authorization, value: hush2}]}";
+    let token = "targetRef: {kind: Service, name: s}, policyRef: {name: credential-injection-oauth2}, \
+                 config: {oauthService: 'http://127.0.0.1:1/t', clientId: gateway, clientSecret: hush3, \
+                 tokenFetchTimeout: 7, upstreamTokenHeaderName: X-Token, tokenRequestBodyFormat: json}";
+    let key = "targetRef: {kind: Service, name: s}, policyRef: {name: credential-injection-api-key}, \
+               config: {authType: apiKey, apiKey: hush4, customHeader: X-Key}";
+    let text = [
+        bound_api("a"),
+        service("s"),
+        document(
+            "PolicyBinding",
+            "r",
+            "targetRef: {name: a}, policyRef: {name: route}, config: {destinationRef: {name: s}}",
+        ),
+        document("PolicyBinding", "h", injection),
+        document("PolicyBinding", "t", token),
+        document("PolicyBinding", "k", key),
+    ]
+    .concat();
+    let environment = Environment::fixed([]);
+    let (model, _) = model_of(&[Source::new("f.yaml", text)], &environment, Problems::default()).unwrap();
+    let dumped = super::dump::write(&model, DumpFormat::Yaml);
+    assert!(!dumped.contains("hush"), "{dumped}");
+    for shown in [
+        "X-Zone",
+        "here",
+        "X-Api-Key",
+        "gateway",
+        "X-Token",
+        "json",
+        "X-Key",
+        ": 7",
+    ] {
+        assert!(dumped.contains(shown), "{shown}: {dumped}");
+    }
+}
+
+#[test]
 fn the_demo_is_a_configuration() {
     let loaded = loaded(&super::demo_yaml(40000));
     assert_eq!(

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     clock::millis,
-    fault::{Fault, Kind, Phase},
+    fault::{Fault, Kind, Phase, Side},
     http1::{self, Framing, HeadError, HeadErrorKind, Method, RequestHead, Scan, Version},
     net::{Buffer, Wire},
     observe::record::{Ended, Protocol, Record},
@@ -76,6 +76,7 @@ async fn serve<'l>(
     if !read_head(connection, live, scratch, head, facts).await? {
         return Ok(After::Close);
     }
+    forward::write_request_id(&connection.shard, &mut scratch.request_id);
     let request = &mut scratch.request;
     let bytes = head.filled();
     if request.method_kind == Method::Options && (request.asterisk_form || request.max_forwards == Some(0)) {
@@ -405,11 +406,20 @@ async fn answer(
     }
     if let Some(api) = api {
         let status = facts.status.get();
-        policies::on_reply(connection, live, scratch, head.filled(), facts, api, status);
+        let refused = (fault.phase == Phase::Policy && fault.side == Side::Gateway).then_some(fault.kind);
+        policies::on_reply(
+            connection,
+            live,
+            scratch,
+            head.filled(),
+            facts,
+            api,
+            status,
+            refused,
+        );
     }
     let request = facts.parsed.then_some(&scratch.request);
-    let unharmed =
-        !matches!(fault.kind, Kind::Malformed | Kind::TimedOut if fault.side == crate::fault::Side::Client);
+    let unharmed = !matches!(fault.kind, Kind::Malformed | Kind::TimedOut if fault.side == Side::Client);
     let keep_alive = unharmed
         && facts.request_read.get()
         && connection.wire.is_sound()
@@ -475,6 +485,10 @@ fn record(
         counters.count_fault(kind);
     }
     let Some(records) = &shard.records else { return };
+    let log = live.snapshot.access_log.as_ref();
+    if !log.is_some_and(|log| log.format.has_records()) {
+        return;
+    }
     let bytes = head.filled();
     let request = facts.parsed.then_some(&scratch.request);
     let of = |range: Option<http1::Range>| range.map_or(&b""[..], |range| range.of(bytes));
@@ -491,8 +505,8 @@ fn record(
         target: of(request.map(|request| request.target)),
         host: of(request.and_then(|request| request.host)),
         request_id: request.map_or(&b""[..], |request| {
-            let sent = request.headers.find(http1::Known::XRequestId).next();
-            sent.map_or(&scratch.request_id[..], |line| line.value.of(bytes))
+            let known = request.headers.value_of(bytes, http1::Known::XRequestId);
+            known.unwrap_or(&scratch.request_id)
         }),
         protocol: if request.is_some_and(|request| request.version == Version::Http10) {
             Protocol::Http10

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     clock::millis,
     fault::{Fault, Kind, Phase, Retry, Side},
-    http1::{BodyDecoder, Framing, Known, Method, RequestHead, ResponseHead, Version, encode},
+    http1::{BodyDecoder, Framing, Method, RequestHead, ResponseHead, Version, encode},
     net::Buffer,
     relay::{self, Broken, Output, Transfer},
     reply, route,
@@ -57,9 +57,6 @@ pub(super) async fn forward(
     let cluster = &live.clusters[destination.cluster];
     let (bytes, api) = (head.filled(), &matched.payload);
     write_target(scratch, &destination.destination_path, bytes);
-    if !scratch.request.headers.has(Known::XRequestId) {
-        write_request_id(&shard, &mut scratch.request_id);
-    }
     facts.upstream_started.set(shard.net.clock.micros());
     let timeouts = timeouts(cluster, matched, scratch, bytes, live);
 
@@ -278,6 +275,7 @@ async fn attempt_once(
             bytes,
             content,
             authentication,
+            request_id,
             progress: RefCell::new((policies, outbound)),
         },
     };
@@ -570,7 +568,7 @@ fn write_target(scratch: &mut Scratch, destination_path: &str, bytes: &[u8]) {
     }
 }
 
-fn write_request_id(shard: &Shard, out: &mut [u8; 32]) {
+pub(super) fn write_request_id(shard: &Shard, out: &mut [u8; 32]) {
     for half in out.chunks_exact_mut(16) {
         half.copy_from_slice(&hexadecimal(shard.random()));
     }

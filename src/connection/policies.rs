@@ -10,7 +10,10 @@ use crate::{
     fault::{Fault, Kind, Phase},
     http1::{Framing, Method, RequestHead, ResponseHead, Version},
     net::Buffer,
-    policy::{Answer, Authentication, Context, Event, Filter, Progress, Request, Response, Step, Wait},
+    observe::message::MessageLog,
+    policy::{
+        Answer, Authentication, Context, Event, Filter, Progress, Request, Response, Step, Violation, Wait,
+    },
     reply,
     route::{self, Lookup},
     runtime,
@@ -65,6 +68,7 @@ pub(super) fn on_request(
         authentication,
         reply,
         content,
+        request_id,
         ..
     } = scratch;
     let progress = match which {
@@ -72,7 +76,7 @@ pub(super) fn on_request(
         Which::Service(_) => outbound,
     };
     let random = || shard.random();
-    let context = context(connection.ends(live), shard, &api.payload, &random);
+    let context = context(connection.ends(live), shard, &api.payload, request_id, &random);
     let content = content.as_ref().map(Buffer::filled);
     let mut request = Request {
         body: content.or_else(|| nothing(request)),
@@ -203,20 +207,30 @@ pub(super) struct OnResponse<'e> {
     pub bytes: &'e [u8],
     pub content: Option<&'e [u8]>,
     pub authentication: &'e Authentication,
+    /// Given to the request, if it brought none.
+    pub request_id: &'e [u8],
     /// Of the API's chain and of the service's.
     pub progress: RefCell<(&'e mut Progress, &'e mut Progress)>,
 }
 
 impl OnResponse<'_> {
     /// What the content is to pass through, first to last.
-    pub(super) fn run(&self, shard: &Shard, response: &mut ResponseHead, bytes: &[u8]) -> Vec<Filter> {
+    ///
+    /// # Errors
+    /// What a policy has to do to the answer can't be done.
+    pub(super) fn run(
+        &self,
+        shard: &Shard,
+        response: &mut ResponseHead,
+        bytes: &[u8],
+    ) -> Result<Vec<Filter>, Fault> {
         let mut filters = Vec::new();
         let outbound = Which::Service(self.cluster).chain(self.live, self.api);
         if self.api.chain == NO_POLICIES && outbound == NO_POLICIES {
-            return filters;
+            return Ok(filters);
         }
         let random = || shard.random();
-        let context = context(self.ends, shard, self.api, &random);
+        let context = context(self.ends, shard, self.api, self.request_id, &random);
         let mut response = Response {
             status: response.status,
             headers: &mut response.headers,
@@ -226,18 +240,28 @@ impl OnResponse<'_> {
             request_body: self.content,
             authentication: self.authentication,
             filters: Some(&mut filters),
+            violation: None,
+            failed: None,
             context: &context,
         };
         let (inner, outer) = &mut *self.progress.borrow_mut();
         for (chain, progress) in [(outbound, outer), (self.api.chain, inner)] {
             let policies = &self.live.snapshot.chains[chain].policies;
             policies.on_response(&mut response, &self.live.locals[chain], progress);
+            if response.failed.is_some() {
+                break;
+            }
         }
-        filters
+        match response.failed {
+            None => Ok(filters),
+            Some(refusal) => Err(refusal.fault()),
+        }
     }
 }
 
-/// What a reply of the gateway's own meets: the hooks of the policies that the request has met.
+/// What a reply of the gateway's own meets: the hooks of the policies that the request has met. `refused` is what a policy
+/// calls its refusal.
+#[allow(clippy::too_many_arguments, reason = "all that a hook sees")]
 pub(super) fn on_reply(
     connection: &Connection,
     live: &Live,
@@ -246,6 +270,7 @@ pub(super) fn on_reply(
     facts: &Facts,
     api: &Api,
     status: u16,
+    refused: Option<Kind>,
 ) {
     let outbound = facts
         .cluster
@@ -258,12 +283,22 @@ pub(super) fn on_reply(
         authentication,
         reply,
         content,
+        request_id,
         ..
     } = scratch;
     let shard = &connection.shard;
     let random = || shard.random();
-    let context = context(connection.ends(live), shard, api, &random);
+    let context = context(connection.ends(live), shard, api, request_id, &random);
+    // A service's chain is met after all of the API's.
+    let last = progress.last().map(|position| (outbound, position));
+    let last = last.or_else(|| policies.last().map(|position| (api.chain, position)));
+    let violation = refused.zip(last).map(|(kind, (chain, position))| Violation {
+        policy: live.snapshot.chains[chain].policies.name(position),
+        kind,
+    });
     let mut response = Response {
+        violation,
+        failed: None,
         status,
         headers: reply,
         bytes: b"",
@@ -291,7 +326,17 @@ async fn send(
     answer: Answer,
 ) -> After {
     let shard = connection.shard.clone();
-    on_reply(connection, live, scratch, bytes, facts, api, answer.status);
+    let refused = answer.refusal.map(|refusal| refusal.kind);
+    on_reply(
+        connection,
+        live,
+        scratch,
+        bytes,
+        facts,
+        api,
+        answer.status,
+        refused,
+    );
     facts.refusal.set(answer.refusal);
     let request = &scratch.request;
     let keep_alive = request.keep_alive && facts.request_read.get() && !shard.draining();
@@ -338,7 +383,13 @@ pub(super) struct Ends {
     pub local: SocketAddr,
 }
 
-fn context<'e>(ends: Ends, shard: &'e Shard, api: &'e Api, random: &'e dyn Fn() -> u64) -> Context<'e> {
+fn context<'e>(
+    ends: Ends,
+    shard: &'e Shard,
+    api: &'e Api,
+    request_id: &'e [u8],
+    random: &'e dyn Fn() -> u64,
+) -> Context<'e> {
     Context {
         now: shard.net.clock.now(),
         unix_millis: shard.net.clock.unix_millis(),
@@ -347,6 +398,8 @@ fn context<'e>(ends: Ends, shard: &'e Shard, api: &'e Api, random: &'e dyn Fn() 
         local: ends.local,
         scheme: "http",
         api: &api.name,
+        request_id,
+        log: MessageLog::new(shard.records.as_ref(), &shard.counters.records_dropped),
         leases: &shard.leases,
     }
 }

@@ -68,7 +68,7 @@ pub(super) async fn respond(
         }
         if response.status >= 200 {
             let mut out = net.buffers.small();
-            let filters = client.policies.run(client.shard, response, head);
+            let filters = client.policies.run(client.shard, response, head)?;
             let mut framing = outgoing(response.framing, client.version);
             if framing != Framing::None && filters.iter().any(Filter::changes_length) {
                 framing = outgoing(Framing::Chunked, client.version);

@@ -7,7 +7,10 @@
 
 mod writer;
 
-use crate::observe::{access_log::Spec, queue::RecordReceiver};
+use crate::observe::{
+    access_log::Spec,
+    queue::{Entry, RecordReceiver},
+};
 use std::{io, sync::Arc, time::Duration};
 use tokio::{
     sync::watch,
@@ -69,7 +72,11 @@ impl AccessLog {
 
     fn hand_over(&self, receiver: &mut RecordReceiver) {
         let mut batch = Batch::default();
-        batch.lines = receiver.drain(|record| self.spec.render(record, &mut batch.bytes)) as u64;
+        let lines = receiver.drain(|entry| match entry {
+            Entry::Record(record) => self.spec.render(record, &mut batch.bytes),
+            Entry::Message(message) => self.spec.render_message(message, &mut batch.bytes),
+        });
+        batch.lines = lines as u64;
         if batch.lines > 0 {
             self.writer.write(batch);
         }

@@ -1,7 +1,7 @@
 //! What is changed of a head's lines between parsing and encoding: lines taken out, lines added. A head that nobody
 //! edits pays one comparison.
 
-use super::{Headers, Known, Range, headers::trim, is_field_content, is_token};
+use super::{Headers, Known, Range, headers::trim, is_field_value, is_token};
 
 /// Lines that did not come with the head. Their bytes lie here, for those of the head are the peer's.
 #[derive(Debug, Default)]
@@ -79,6 +79,16 @@ impl Headers {
         came.chain(self.added.pairs())
     }
 
+    /// The value of the first line of that name, of those that came and then of those added.
+    pub fn value_of<'s>(&'s self, head: &'s [u8], known: Known) -> Option<&'s [u8]> {
+        if let Some(line) = self.find(known).next() {
+            return Some(line.value.of(head));
+        }
+        let Added { bytes, lines } = &self.added;
+        let line = lines.iter().find(|line| line.known == known)?;
+        Some(line.value.of(bytes))
+    }
+
     /// As [`pairs`](Self::pairs), without the lines that the sender's `Connection` keeps to this hop.
     pub fn end_to_end<'s>(&'s self, head: &'s [u8]) -> impl Iterator<Item = (&'s [u8], &'s [u8])> + 's {
         let came = self.lines.iter().filter(|line| !line.hop_by_hop);
@@ -95,10 +105,6 @@ impl Headers {
     pub(super) fn added(&self) -> &Added {
         &self.added
     }
-}
-
-fn is_field_value(bytes: &[u8]) -> bool {
-    bytes.iter().all(|&byte| is_field_content(byte))
 }
 
 impl Added {
@@ -161,6 +167,15 @@ mod tests {
             ["1", "2", "3"],
             "added ones come last, trimmed"
         );
+        assert_eq!(head.headers.value_of(HEAD, crate::http1::Known::XRequestId), None);
+        head.headers.append(b"X-Request-Id", b"7").expect("a line");
+        let id = |head: &RequestHead| {
+            let id = head.headers.value_of(HEAD, crate::http1::Known::XRequestId);
+            id.map(<[u8]>::to_vec)
+        };
+        assert_eq!(id(&head), Some(b"7".to_vec()), "added ones are found");
+        let via = head.headers.value_of(HEAD, crate::http1::Known::Via);
+        assert_eq!(via, Some(&b"1.1 p"[..]));
         head.headers
             .remove(HEAD, |name, value| name == b"x-a" || value == b"3");
         assert_eq!(values(&head, "x-a"), ["1"]);

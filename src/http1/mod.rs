@@ -57,3 +57,8 @@ pub fn is_token(bytes: &[u8]) -> bool {
 fn is_field_content(byte: u8) -> bool {
     byte >= 0x20 && byte != 0x7f || byte == b'\t'
 }
+
+/// Of [`is_field_content`] alone.
+pub fn is_field_value(bytes: &[u8]) -> bool {
+    bytes.iter().all(|&byte| is_field_content(byte))
+}

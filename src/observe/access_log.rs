@@ -3,7 +3,7 @@
 //! A line is made of what strangers sent. Whatever the bytes are, it stays one line, valid JSON and valid UTF-8,
 //! and harmless on a terminal. `docs/access-log.md` says what each field means; the names are stable.
 
-use super::{labels, record::Record};
+use super::{labels, message::Message, record::Record};
 use crate::clock::Civil;
 use std::{
     io::Write,
@@ -21,6 +21,14 @@ pub struct Spec {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Format {
     Json,
+    /// Where there is no access log: what policies log, as text, and no records.
+    MessagesAsText,
+}
+
+impl Format {
+    pub fn has_records(&self) -> bool {
+        matches!(self, Self::Json)
+    }
 }
 
 impl Spec {
@@ -28,6 +36,72 @@ impl Spec {
     pub fn render(&self, record: &Record<'_>, out: &mut Vec<u8>) {
         match self.format {
             Format::Json => render_json(record, out),
+            Format::MessagesAsText => {}
+        }
+    }
+
+    /// The same for what a policy logs.
+    pub fn render_message(&self, message: &Message<'_>, out: &mut Vec<u8>) {
+        match self.format {
+            Format::Json => message_json(message, out),
+            Format::MessagesAsText => message_text(message, out),
+        }
+    }
+}
+
+/// Appends one JSON object and a newline.
+fn message_json(message: &Message<'_>, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"{\"time\":\"");
+    timestamp(out, message.unix_millis);
+    out.push(b'"');
+    text(out, "level", message.level.as_str().as_bytes());
+    text(out, "api", message.api.as_bytes());
+    text(out, "request_id", message.request_id);
+    text(out, "category", category(message).as_bytes());
+    text(out, "message", message.text);
+    if message.truncated {
+        key(out, "truncated");
+        out.extend_from_slice(b"true");
+    }
+    out.extend_from_slice(b"}\n");
+}
+
+/// Appends `<date> [ringway][<level>] [req: <id>] [<category>] <text>` and a newline.
+fn message_text(message: &Message<'_>, out: &mut Vec<u8>) {
+    timestamp(out, message.unix_millis);
+    for part in [" [ringway][", message.level.as_str(), "] [req: "] {
+        out.extend_from_slice(part.as_bytes());
+    }
+    one_line(out, message.request_id);
+    out.extend_from_slice(b"] [");
+    one_line(out, category(message).as_bytes());
+    out.extend_from_slice(b"] ");
+    one_line(out, message.text);
+    if message.truncated {
+        out.extend_from_slice(b" [truncated]");
+    }
+    out.push(b'\n');
+}
+
+fn category<'m>(message: &Message<'m>) -> &'m str {
+    match message.category {
+        "" => "accessLog",
+        category => category,
+    }
+}
+
+/// As it is but for what would end the line or do something to a terminal. Quotes and backslashes stay: a line may hold
+/// JSON of the user's own.
+fn one_line(out: &mut Vec<u8>, value: &[u8]) {
+    for chunk in value.utf8_chunks() {
+        for character in chunk.valid().chars() {
+            match character {
+                '"' | '\\' => out.push(character as u8),
+                character => escape(out, character),
+            }
+        }
+        if !chunk.invalid().is_empty() {
+            out.extend_from_slice("\u{fffd}".as_bytes());
         }
     }
 }
@@ -174,8 +248,8 @@ fn escape(out: &mut Vec<u8>, character: char) {
     }
 }
 
-/// RFC 3339 with milliseconds, in UTC: `1994-11-06T08:49:37.123Z`.
-fn timestamp(out: &mut Vec<u8>, unix_millis: u64) {
+/// Appends it as RFC 3339 with milliseconds, in UTC: `1994-11-06T08:49:37.123Z`.
+pub fn timestamp(out: &mut Vec<u8>, unix_millis: u64) {
     let Civil {
         year,
         month,

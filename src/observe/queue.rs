@@ -9,6 +9,7 @@
 use super::{
     counters::Counter,
     labels::{KINDS, PHASES, SIDES},
+    message::{Level, Message, TEXT_LIMIT},
     record::{Ended, Protocol, Record},
 };
 use rtrb::{Consumer, Producer, RingBuffer};
@@ -18,7 +19,7 @@ use std::{
     sync::Arc,
 };
 
-/// A queue of `capacity` bytes, at least one record's longest form. A record without long strings takes some
+/// A queue of `capacity` bytes, at least the longest form of a record and of a message. A record without long strings takes some
 /// 150 bytes plus its names and target.
 #[must_use]
 pub fn queue(capacity: usize) -> (RecordSender, RecordReceiver) {
@@ -50,13 +51,32 @@ impl RecordSender {
         let (producer, bytes) = &mut *self.ring.borrow_mut();
         bytes.clear();
         encode(record, bytes);
-        // All or nothing: what is in the ring is always whole records.
+        self.send(producer, bytes)
+    }
+
+    /// The same for a message.
+    pub fn push_message(&self, message: &Message<'_>) -> bool {
+        let (producer, bytes) = &mut *self.ring.borrow_mut();
+        bytes.clear();
+        encode_message(message, bytes);
+        self.send(producer, bytes)
+    }
+
+    fn send(&self, producer: &mut Producer<u8>, bytes: &[u8]) -> bool {
+        // All or nothing: what is in the ring is always whole entries.
         let pushed = producer.push_entire_slice(bytes).is_ok();
         if !pushed {
             self.dropped.add(1);
         }
         pushed
     }
+}
+
+/// What is in the queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Entry<'a> {
+    Record(Record<'a>),
+    Message(Message<'a>),
 }
 
 /// Control's end.
@@ -67,8 +87,8 @@ pub struct RecordReceiver {
 }
 
 impl RecordReceiver {
-    /// Hands over every record that was complete when it was called, in order; says how many.
-    pub fn drain(&mut self, mut each: impl FnMut(&Record<'_>)) -> usize {
+    /// Hands over every entry that was complete when it was called, in order; says how many.
+    pub fn drain(&mut self, mut each: impl FnMut(&Entry<'_>)) -> usize {
         self.bytes.clear();
         // Copied out first: records may wrap around the ring's end, and the shard gets its room back before
         // anything is rendered.
@@ -80,15 +100,15 @@ impl RecordReceiver {
         }
         let mut reader = Reader(&self.bytes);
         let mut count = 0;
-        while let Some(record) = reader.record() {
-            each(&record);
+        while let Some(entry) = reader.entry() {
+            each(&entry);
             count += 1;
         }
-        debug_assert!(reader.0.is_empty(), "only whole records are in the ring");
+        debug_assert!(reader.0.is_empty(), "only whole entries are in the ring");
         count
     }
 
-    /// Records the shard had to drop so far.
+    /// Entries the shard had to drop so far.
     pub fn dropped(&self) -> u64 {
         self.dropped.get()
     }
@@ -99,7 +119,25 @@ impl RecordReceiver {
     }
 }
 
+fn encode_message(message: &Message<'_>, out: &mut Vec<u8>) {
+    out.push(MESSAGE);
+    out.extend_from_slice(&message.unix_millis.to_le_bytes());
+    out.push(message.level as u8);
+    let flags_at = out.len();
+    out.push(0);
+    let strings = [
+        (message.api.as_bytes(), NAME_LIMIT),
+        (message.request_id, REQUEST_ID_LIMIT),
+        (message.category.as_bytes(), CATEGORY_LIMIT),
+        (message.text, TEXT_LIMIT),
+    ];
+    if put_strings(&strings, out) || message.truncated {
+        out[flags_at] = TRUNCATED;
+    }
+}
+
 fn encode(record: &Record<'_>, out: &mut Vec<u8>) {
+    out.push(RECORD);
     out.extend_from_slice(&record.unix_millis.to_le_bytes());
     out.extend_from_slice(&record.bytes_in.to_le_bytes());
     out.extend_from_slice(&record.bytes_out.to_le_bytes());
@@ -126,22 +164,31 @@ fn encode(record: &Record<'_>, out: &mut Vec<u8>) {
     let flags_at = out.len();
     out.push(0);
 
-    for (bytes, limit) in [
+    let strings = [
         (record.api.as_bytes(), NAME_LIMIT),
         (record.cluster.as_bytes(), NAME_LIMIT),
         (record.method, METHOD_LIMIT),
         (record.target, TARGET_LIMIT),
         (record.host, HOST_LIMIT),
         (record.request_id, REQUEST_ID_LIMIT),
-    ] {
-        let cut = bytes.len().min(limit);
-        if cut < bytes.len() || record.truncated {
-            flags |= TRUNCATED;
-        }
+    ];
+    if put_strings(&strings, out) || record.truncated {
+        flags |= TRUNCATED;
+    }
+    out[flags_at] = flags;
+}
+
+/// Each with its length before it, cut to its limit. Whether any was.
+#[inline]
+fn put_strings(strings: &[(&[u8], usize)], out: &mut Vec<u8>) -> bool {
+    let mut any = false;
+    for (bytes, limit) in strings {
+        let cut = bytes.len().min(*limit);
+        any |= cut < bytes.len();
         out.extend_from_slice(&(cut as u16).to_le_bytes());
         out.extend_from_slice(&bytes[..cut]);
     }
-    out[flags_at] = flags;
+    any
 }
 
 fn address(out: &mut Vec<u8>, address: SocketAddr) {
@@ -159,6 +206,28 @@ fn address(out: &mut Vec<u8>, address: SocketAddr) {
 struct Reader<'a>(&'a [u8]);
 
 impl<'a> Reader<'a> {
+    fn entry(&mut self) -> Option<Entry<'a>> {
+        let [tag] = self.take()?;
+        match tag {
+            RECORD => self.record().map(Entry::Record),
+            _ => self.message().map(Entry::Message),
+        }
+    }
+
+    fn message(&mut self) -> Option<Message<'a>> {
+        let unix_millis = self.u64()?;
+        let [level, flags] = self.take()?;
+        Some(Message {
+            unix_millis,
+            level: *Level::ALL.get(usize::from(level))?,
+            api: self.name()?,
+            request_id: self.bytes()?,
+            category: self.name()?,
+            text: self.bytes()?,
+            truncated: flags & TRUNCATED != 0,
+        })
+    }
+
     fn record(&mut self) -> Option<Record<'a>> {
         let unix_millis = self.u64()?;
         let bytes_in = self.u64()?;
@@ -239,6 +308,10 @@ impl<'a> Reader<'a> {
 const NONE: u8 = u8::MAX;
 const NO_ADDRESS: SocketAddr = SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), 0);
 
+/// What an entry begins with.
+const RECORD: u8 = 0;
+const MESSAGE: u8 = 1;
+
 const KEEP_ALIVE: u8 = 1;
 const HTTP_10: u8 = 2;
 const HAS_ENDPOINT: u8 = 4;
@@ -253,8 +326,17 @@ const TARGET_LIMIT: usize = 4096;
 /// A DNS name of 253 bytes, a colon and a port.
 const HOST_LIMIT: usize = 259;
 const REQUEST_ID_LIMIT: usize = 128;
+const CATEGORY_LIMIT: usize = 256;
 
-const LONGEST: usize = 5 * 8
+const LONGEST: usize = if LONGEST_RECORD > LONGEST_MESSAGE {
+    LONGEST_RECORD
+} else {
+    LONGEST_MESSAGE
+};
+const LONGEST_MESSAGE: usize =
+    1 + 8 + 2 + 4 * 2 + NAME_LIMIT + REQUEST_ID_LIMIT + CATEGORY_LIMIT + TEXT_LIMIT;
+const LONGEST_RECORD: usize = 1
+    + 5 * 8
     + 2 * 18
     + 2
     + 5
@@ -266,6 +348,7 @@ const LONGEST: usize = 5 * 8
     + REQUEST_ID_LIMIT;
 
 const _: () = assert!(TARGET_LIMIT <= u16::MAX as usize, "lengths travel in two bytes");
+const _: () = assert!(TEXT_LIMIT <= u16::MAX as usize, "so does that of a message");
 const _: () = assert!(KINDS.len() < NONE as usize, "255 stands for no fault");
 
 #[cfg(test)]

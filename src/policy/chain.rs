@@ -53,6 +53,11 @@ impl Chain {
         }
     }
 
+    /// Whether one of them writes messages into the log.
+    pub fn logs(&self) -> bool {
+        self.bound.iter().any(|bound| bound.policy.logs())
+    }
+
     pub fn is_empty(&self) -> bool {
         self.bound.is_empty()
     }
@@ -129,6 +134,10 @@ impl Chain {
         for ((bound, local), state) in met.rev() {
             if !matches!(state, State::NotRun) {
                 bound.policy.on_response(response, local, state);
+                if response.failed.is_some() {
+                    // Those before it meet the refusal that comes instead.
+                    return;
+                }
             }
         }
     }

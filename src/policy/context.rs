@@ -1,7 +1,7 @@
 //! What surrounds an exchange: the shard it runs on, the ends of its connection, its API.
 
 use super::rate_limit::{HashKey, Leases};
-use crate::clock::Tick;
+use crate::{clock::Tick, observe::message::MessageLog};
 use std::{net::SocketAddr, num::NonZeroU32};
 
 /// What a hook may look at beside the message.
@@ -19,6 +19,10 @@ pub struct Context<'e> {
     pub scheme: &'static str,
     /// `namespace/name`.
     pub api: &'e str,
+    /// Given to the request, for the case that it brought none.
+    pub request_id: &'e [u8],
+    /// Where messages of policies go.
+    pub log: MessageLog<'e>,
     /// This shard's share of all rate limits.
     pub leases: &'e Leases,
 }

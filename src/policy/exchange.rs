@@ -6,7 +6,8 @@
 use super::{Authentication, Context, Filter, view::ExchangeView};
 use crate::{
     fault::{Fault, Kind, Phase},
-    http1::{Headers, RequestHead},
+    http1::{Headers, Known, RequestHead},
+    observe::message::{Level, Message},
     outcall::{CallError, Outcall, Reply},
 };
 use std::sync::Arc;
@@ -39,7 +40,19 @@ pub struct Response<'e> {
     pub authentication: &'e Authentication,
     /// What the content passes through on its way, first to last. None: the gateway's own, or none at all.
     pub filters: Option<&'e mut Vec<Filter>>,
+    /// Set where it is a policy's refusal.
+    pub violation: Option<Violation<'e>>,
+    /// See [`fail`](Self::fail).
+    pub failed: Option<Refusal>,
     pub context: &'e Context<'e>,
+}
+
+/// A refusal, as those before the policy that refused see it.
+#[derive(Debug, Clone, Copy)]
+pub struct Violation<'e> {
+    /// `namespace/name` of the policy's binding.
+    pub policy: &'e str,
+    pub kind: Kind,
 }
 
 /// What a policy remembers of a request until the answer; one place for each policy of the chain. What has to be undone
@@ -52,6 +65,10 @@ pub enum State {
     Ran,
     /// What is allowed to the request's origin, if anything is.
     Cors(Option<super::cors::Allowed>),
+    /// Its head has been looked at; the body is waited for, or has been looked at too.
+    HeadSeen,
+    /// When the request was met, milliseconds since 1970 UTC.
+    Received(u64),
     /// What a service's yes tells the client: names and values of lines.
     ExternalAuthorization(Vec<(String, Vec<u8>)>),
     /// The SHA-256 of the token that is asked about.
@@ -149,6 +166,24 @@ impl Request<'_> {
         let _ = self.reply.append(name.as_bytes(), value);
     }
 
+    /// The request's identifier, as far as the policies before this one have left it.
+    pub fn id(&self) -> &[u8] {
+        id(self.head, self.bytes, self.context)
+    }
+
+    /// A line in the log, at level WARN.
+    pub fn warn(&self, category: &str, parts: &[&str]) {
+        self.context.log.write(&Message {
+            unix_millis: self.context.unix_millis,
+            level: Level::Warn,
+            api: self.context.api,
+            request_id: self.id(),
+            category,
+            text: parts.concat().as_bytes(),
+            truncated: false,
+        });
+    }
+
     /// For expressions.
     pub fn view(&self) -> ExchangeView<'_> {
         ExchangeView::new(
@@ -162,7 +197,24 @@ impl Request<'_> {
     }
 }
 
+/// The identifier of an exchange: the one that goes to the origin and into the record.
+fn id<'e>(head: &'e RequestHead, bytes: &'e [u8], context: &'e Context<'_>) -> &'e [u8] {
+    let known = head.headers.value_of(bytes, Known::XRequestId);
+    known.unwrap_or(context.request_id)
+}
+
 impl Response<'_> {
+    /// The request's identifier.
+    pub fn id(&self) -> &[u8] {
+        id(self.request, self.request_bytes, self.context)
+    }
+
+    /// What the policy has to do to the origin's answer can't be done: the client gets a refusal instead. Of no effect on
+    /// a reply of the gateway's own, which is one already.
+    pub fn fail(&mut self, refusal: Refusal) {
+        self.failed.get_or_insert(refusal);
+    }
+
     /// For expressions; `attributes.headers` are the response's.
     pub fn view(&self) -> ExchangeView<'_> {
         ExchangeView::new(

@@ -9,6 +9,10 @@ pub enum Local {
     /// Most policies are the same for all requests.
     #[default]
     None,
+    /// What scans write into.
+    Injection(RefCell<super::injection::Scratch>),
+    /// The token that goes to the upstream.
+    Oauth2(RefCell<super::credential_injection::oauth2::Token>),
     Introspection(super::introspection::IntrospectionLocal),
     Jwt(super::jwt::JwtLocal),
     /// What is stored; an answer on its way into it outlives the hook.

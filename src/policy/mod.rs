@@ -11,6 +11,7 @@ mod chain;
 mod client;
 mod client_id_enforcement;
 mod compression;
+mod content;
 mod context;
 mod contracts;
 mod cors;
@@ -18,6 +19,7 @@ mod credential_injection;
 mod exchange;
 mod external_authorization;
 mod filter;
+mod header_injection;
 mod header_removal;
 mod headers;
 mod introspection;
@@ -25,21 +27,26 @@ mod ip_list;
 mod json_tree;
 pub mod jwt;
 mod http_caching;
+mod injection;
+mod json_threat;
 mod local;
+mod message_logging;
 mod quota;
 pub mod rate_limit;
 mod rate_limiting;
 mod rate_limiting_sla;
+mod redirect;
 mod site;
 mod spike_control;
 mod tree;
 mod view;
+mod xml_threat;
 
 pub use authentication::Authentication;
 pub use chain::{Bound, Chain, Progress};
 pub use context::{Context, ShardParts};
 pub use contracts::{Client, Contracts, Terms};
-pub use exchange::{Answer, Event, Refusal, Request, Response, State, Step, Wait};
+pub use exchange::{Answer, Event, Refusal, Request, Response, State, Step, Violation, Wait};
 pub use filter::Filter;
 pub use local::Local;
 pub use site::{Destination, Site, Upstreams, template};
@@ -55,7 +62,15 @@ pub enum Policy {
     BasicAuthentication(basic_authentication::BasicAuthentication),
     Cors(cors::Cors),
     HeaderRemoval(header_removal::HeaderRemoval),
+    JsonThreat(json_threat::JsonThreat),
+    XmlThreat(xml_threat::XmlThreat),
+    InjectionProtection(injection::InjectionProtection),
+    HeaderInjection(header_injection::HeaderInjection),
+    Redirect(redirect::Redirect),
+    MessageLogging(message_logging::MessageLogging),
     CredentialInjectionBasic(credential_injection::basic::CredentialInjectionBasic),
+    CredentialInjectionApiKey(credential_injection::api_key::CredentialInjectionApiKey),
+    CredentialInjectionOauth2(Box<credential_injection::oauth2::CredentialInjectionOauth2>),
     ExternalAuthorization(external_authorization::ExternalAuthorization),
     IpList(ip_list::IpList),
     JwtValidation(jwt::JwtValidation),
@@ -75,7 +90,16 @@ pub enum Kind {
     BasicAuthentication,
     Cors,
     HeaderRemoval,
+    JsonThreat,
+    XmlThreat,
+    InjectionProtection,
+    HeaderInjection,
+    Redirect,
+    MessageLogging,
+    MessageLoggingOutbound,
     CredentialInjectionBasic,
+    CredentialInjectionApiKey,
+    CredentialInjectionOauth2,
     ExternalAuthorization,
     IpAllowlist,
     IpBlocklist,
@@ -100,12 +124,24 @@ pub enum Direction {
 
 impl Kind {
     /// Every policy of a chain, by the name it is bound with.
-    pub const ALL: [(&'static str, Self); 16] = [
+    pub const ALL: [(&'static str, Self); 25] = [
         ("access-block", Self::AccessBlock),
         ("http-basic-authentication-flex", Self::BasicAuthentication),
         ("cors-flex", Self::Cors),
         ("header-removal-flex", Self::HeaderRemoval),
+        ("json-threat-protection-flex", Self::JsonThreat),
+        ("xml-threat-protection-flex", Self::XmlThreat),
+        ("injection-protection-flex", Self::InjectionProtection),
+        ("header-injection-flex", Self::HeaderInjection),
+        ("redirect", Self::Redirect),
+        ("message-logging-flex", Self::MessageLogging),
+        ("message-logging-outbound", Self::MessageLoggingOutbound),
         ("credential-injection-basic-auth", Self::CredentialInjectionBasic),
+        (
+            "credential-injection-api-key-flex",
+            Self::CredentialInjectionApiKey,
+        ),
+        ("credential-injection-oauth2", Self::CredentialInjectionOauth2),
         ("native-ext-authz-flex", Self::ExternalAuthorization),
         ("ip-allowlist-flex", Self::IpAllowlist),
         ("ip-blocklist-flex", Self::IpBlocklist),
@@ -126,6 +162,12 @@ impl Kind {
             | Self::Cors
             | Self::ExternalAuthorization
             | Self::HeaderRemoval
+            | Self::JsonThreat
+            | Self::XmlThreat
+            | Self::InjectionProtection
+            | Self::HeaderInjection
+            | Self::Redirect
+            | Self::MessageLogging
             | Self::HttpCaching
             | Self::Compression
             | Self::IpAllowlist
@@ -136,7 +178,10 @@ impl Kind {
             | Self::RateLimiting
             | Self::RateLimitingSla
             | Self::SpikeControl => Direction::Inbound,
-            Self::CredentialInjectionBasic => Direction::Outbound,
+            Self::MessageLoggingOutbound
+            | Self::CredentialInjectionBasic
+            | Self::CredentialInjectionApiKey
+            | Self::CredentialInjectionOauth2 => Direction::Outbound,
         }
     }
 
@@ -159,6 +204,20 @@ impl Kind {
             Self::CredentialInjectionBasic => Some(
                 credential_injection::basic::CredentialInjectionBasicSpec::schema(definitions),
             ),
+            Self::JsonThreat => Some(json_threat::JsonThreatSpec::schema(definitions)),
+            Self::XmlThreat => Some(xml_threat::XmlThreatSpec::schema(definitions)),
+            Self::InjectionProtection => Some(injection::InjectionProtectionSpec::schema(definitions)),
+            Self::HeaderInjection => Some(header_injection::HeaderInjectionSpec::schema(definitions)),
+            Self::Redirect => Some(redirect::RedirectSpec::schema(definitions)),
+            Self::MessageLogging | Self::MessageLoggingOutbound => {
+                Some(message_logging::MessageLoggingSpec::schema(definitions))
+            }
+            Self::CredentialInjectionApiKey => {
+                Some(credential_injection::api_key::CredentialInjectionApiKeySpec::schema(definitions))
+            }
+            Self::CredentialInjectionOauth2 => {
+                Some(credential_injection::oauth2::CredentialInjectionOauth2Spec::schema(definitions))
+            }
             Self::ExternalAuthorization => Some(external_authorization::ExternalAuthorizationSpec::schema(
                 definitions,
             )),
@@ -234,6 +293,44 @@ impl Kind {
                 problems,
             )
             .map(Policy::CredentialInjectionBasic),
+            Self::JsonThreat => {
+                let spec = decoded(config, origin, problems)?;
+                Some(Policy::JsonThreat(json_threat::JsonThreat::new(&spec)))
+            }
+            Self::XmlThreat => {
+                let spec = decoded(config, origin, problems)?;
+                Some(Policy::XmlThreat(xml_threat::XmlThreat::new(&spec)))
+            }
+            Self::InjectionProtection => {
+                let spec = decoded(config, origin, problems)?;
+                injection::InjectionProtection::compile(&spec, origin, problems)
+                    .map(Policy::InjectionProtection)
+            }
+            Self::HeaderInjection => {
+                let spec = decoded(config, origin, problems)?;
+                header_injection::HeaderInjection::compile(&spec, origin, problems)
+                    .map(Policy::HeaderInjection)
+            }
+            Self::Redirect => {
+                let spec = decoded(config, origin, problems)?;
+                redirect::Redirect::compile(&spec, origin, problems).map(Policy::Redirect)
+            }
+            Self::MessageLogging | Self::MessageLoggingOutbound => {
+                let spec = decoded(config, origin, problems)?;
+                message_logging::MessageLogging::compile(&spec, origin, problems).map(Policy::MessageLogging)
+            }
+            Self::CredentialInjectionApiKey => {
+                let spec = decoded(config, origin, problems)?;
+                credential_injection::api_key::CredentialInjectionApiKey::compile(&spec, origin, problems)
+                    .map(Policy::CredentialInjectionApiKey)
+            }
+            Self::CredentialInjectionOauth2 => {
+                let spec = decoded(config, origin, problems)?;
+                credential_injection::oauth2::CredentialInjectionOauth2::compile(
+                    &spec, origin, site, problems,
+                )
+                .map(|policy| Policy::CredentialInjectionOauth2(Box::new(policy)))
+            }
             Self::ExternalAuthorization => {
                 let spec = decoded(config, origin, problems)?;
                 external_authorization::ExternalAuthorization::compile(&spec, site, problems)
@@ -315,7 +412,13 @@ impl Policy {
             | Self::BasicAuthentication(_)
             | Self::Cors(_)
             | Self::HeaderRemoval(_)
+            | Self::JsonThreat(_)
+            | Self::XmlThreat(_)
+            | Self::HeaderInjection(_)
+            | Self::Redirect(_)
+            | Self::MessageLogging(_)
             | Self::CredentialInjectionBasic(_)
+            | Self::CredentialInjectionApiKey(_)
             | Self::Compression(_)
             | Self::ExternalAuthorization(_)
             | Self::IpList(_)
@@ -323,6 +426,19 @@ impl Policy {
             | Self::SpikeControl(_) => Local::None,
             Self::JwtValidation(policy) => policy.local(),
             Self::TokenIntrospection(policy) => policy.local(parts),
+            Self::InjectionProtection(policy) => policy.local(),
+            Self::CredentialInjectionOauth2(_) => {
+                credential_injection::oauth2::CredentialInjectionOauth2::local()
+            }
+        }
+    }
+
+    /// Whether it writes messages into the log.
+    fn logs(&self) -> bool {
+        match self {
+            Self::MessageLogging(_) => true,
+            Self::InjectionProtection(policy) => policy.logs(),
+            _ => false,
         }
     }
 
@@ -333,8 +449,16 @@ impl Policy {
             Self::BasicAuthentication(policy) => policy.on_request(request),
             Self::Cors(policy) => policy.on_request(request, state),
             Self::HeaderRemoval(policy) => policy.on_request(request),
+            Self::JsonThreat(policy) => policy.on_request(request),
+            Self::XmlThreat(policy) => policy.on_request(request),
+            Self::InjectionProtection(policy) => policy.on_request(request, local, state),
+            Self::HeaderInjection(policy) => policy.on_request(request),
+            Self::Redirect(policy) => policy.on_request(request),
+            Self::MessageLogging(policy) => policy.on_request(request, state),
             Self::Compression(_) => Step::Continue,
             Self::CredentialInjectionBasic(policy) => policy.on_request(request),
+            Self::CredentialInjectionApiKey(policy) => policy.on_request(request),
+            Self::CredentialInjectionOauth2(policy) => policy.on_request(request, local),
             Self::ExternalAuthorization(policy) => policy.on_request(request),
             Self::IpList(policy) => policy.on_request(request),
             Self::JwtValidation(policy) => policy.on_request(request, local),
@@ -357,7 +481,14 @@ impl Policy {
             | Self::BasicAuthentication(_)
             | Self::Cors(_)
             | Self::HeaderRemoval(_)
+            | Self::JsonThreat(_)
+            | Self::XmlThreat(_)
+            | Self::InjectionProtection(_)
+            | Self::HeaderInjection(_)
+            | Self::Redirect(_)
+            | Self::MessageLogging(_)
             | Self::CredentialInjectionBasic(_)
+            | Self::CredentialInjectionApiKey(_)
             | Self::Compression(_)
             | Self::IpList(_)
             | Self::JwtValidation(_)
@@ -371,12 +502,21 @@ impl Policy {
                     "the policy does not wait",
                 ))
             }
+            Self::CredentialInjectionOauth2(policy) => policy.on_resume(event, request, local),
         }
     }
 
     fn on_response(&self, response: &mut Response<'_>, local: &Local, state: &mut State) {
         match self {
             Self::HttpCaching(policy) => policy.on_response(response, local, state),
+            Self::JsonThreat(_)
+            | Self::XmlThreat(_)
+            | Self::InjectionProtection(_)
+            | Self::Redirect(_)
+            | Self::CredentialInjectionApiKey(_)
+            | Self::CredentialInjectionOauth2(_) => {}
+            Self::HeaderInjection(policy) => policy.on_response(response),
+            Self::MessageLogging(policy) => policy.on_response(response, state),
             Self::ExternalAuthorization(policy) => policy.on_response(response, state),
             Self::IpList(_) | Self::JwtValidation(_) | Self::TokenIntrospection(_) => {}
             Self::AccessBlock
@@ -402,6 +542,14 @@ impl Policy {
     /// Without one of these an answer need not be walked through.
     fn sees_responses(&self) -> bool {
         match self {
+            Self::JsonThreat(_)
+            | Self::XmlThreat(_)
+            | Self::InjectionProtection(_)
+            | Self::Redirect(_)
+            | Self::CredentialInjectionApiKey(_)
+            | Self::CredentialInjectionOauth2(_) => false,
+            Self::HeaderInjection(policy) => policy.sees_responses(),
+            Self::MessageLogging(policy) => policy.sees_responses(),
             Self::ExternalAuthorization(policy) => policy.sees_responses(),
             Self::IpList(_) | Self::JwtValidation(_) | Self::TokenIntrospection(_) => false,
             Self::AccessBlock

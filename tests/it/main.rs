@@ -29,6 +29,8 @@ mod policies_access;
 mod policies_caching;
 mod policies_compression;
 mod policies_outbound;
+mod policies_protection;
+mod policies_shaping;
 mod policies_traffic;
 mod ports;
 mod rate_limit_exact;

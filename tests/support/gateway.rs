@@ -132,7 +132,7 @@ impl Setup {
         }
         let mut child = command
             .stdin(Stdio::null())
-            .stdout(Stdio::null())
+            .stdout(std::fs::File::create(folder.path().join("stdout")).expect("a file"))
             .stderr(Stdio::piped())
             .spawn()
             .expect("the binary");

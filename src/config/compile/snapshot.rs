@@ -5,6 +5,7 @@ use super::super::{
     resource::{BalancePolicy, Upstream},
 };
 use crate::{
+    observe::access_log,
     policy, route,
     shard::snapshot::{self, ApiTimeouts, Forward, Listener, NO_POLICIES, OwnedChain, Snapshot},
     upstream::{balance, breaker::Breaker, cluster},
@@ -67,6 +68,14 @@ pub(in crate::config) fn build(model: Model) -> Snapshot {
             routes: route::Table::new(apis),
         })
         .collect();
+    // Messages of policies go where the access log goes, and have a place of their own where there is none.
+    let logs = chains.iter().any(|chain| chain.policies.logs());
+    let access_log = settings.access_log.or_else(|| {
+        logs.then(|| access_log::Spec {
+            path: "/dev/stdout".into(),
+            format: access_log::Format::MessagesAsText,
+        })
+    });
     Snapshot {
         listeners,
         clusters,
@@ -77,7 +86,7 @@ pub(in crate::config) fn build(model: Model) -> Snapshot {
         limits: settings.limits,
         runtime: settings.runtime,
         shutdown: settings.shutdown,
-        access_log: settings.access_log,
+        access_log,
     }
 }
 

@@ -178,3 +178,50 @@ proptest! {
         prop_assert_eq!(value["host"].as_str().unwrap(), String::from_utf8_lossy(&host));
     }
 }
+
+fn message(text: &[u8]) -> Message<'_> {
+    Message {
+        unix_millis: 784_111_777_123,
+        level: crate::observe::message::Level::Warn,
+        api: "default/orders",
+        request_id: b"id\n1",
+        category: "",
+        text,
+        truncated: false,
+    }
+}
+
+#[test]
+fn a_message_is_one_line_whatever_is_in_it() {
+    let line = |format: Format, message: &Message<'_>| {
+        let spec = Spec {
+            path: "/dev/stdout".into(),
+            format,
+        };
+        let mut out = Vec::new();
+        spec.render_message(message, &mut out);
+        String::from_utf8(out).expect("UTF-8")
+    };
+    let hostile = message(b"a\r\nb \"c\" \\ \x1b[2J \xff \xe2\x80\xae");
+    assert_eq!(
+        line(Format::MessagesAsText, &hostile),
+        "1994-11-06T08:49:37.123Z [ringway][WARN] [req: id\\n1] [accessLog] a\\r\\nb \"c\" \\ \\u001b[2J \u{fffd} \\u202e\n"
+    );
+    let cut = Message {
+        category: "audit",
+        truncated: true,
+        ..message(b"x")
+    };
+    assert!(line(Format::MessagesAsText, &cut).ends_with("[audit] x [truncated]\n"));
+    let json: serde_json::Value = serde_json::from_str(&line(Format::Json, &hostile)).expect("JSON");
+    assert_eq!(json["message"], "a\r\nb \"c\" \\ \u{1b}[2J \u{fffd} \u{202e}");
+    assert_eq!(
+        (&json["level"], &json["category"]),
+        (&"WARN".into(), &"accessLog".into())
+    );
+    let json: serde_json::Value = serde_json::from_str(&line(Format::Json, &cut)).expect("JSON");
+    assert_eq!(
+        (&json["truncated"], &json["api"]),
+        (&true.into(), &"default/orders".into())
+    );
+}

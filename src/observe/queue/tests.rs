@@ -29,10 +29,17 @@ fn sample() -> Record<'static> {
     }
 }
 
+fn as_record<'e>(entry: &'e Entry<'_>) -> &'e Record<'e> {
+    match entry {
+        Entry::Record(record) => record,
+        Entry::Message(message) => panic!("{message:?}"),
+    }
+}
+
 fn through(record: &Record<'_>, check: impl Fn(&Record<'_>)) {
     let (sender, mut receiver) = queue(0);
     assert!(sender.push(record));
-    assert_eq!(receiver.drain(|record| check(record)), 1);
+    assert_eq!(receiver.drain(|entry| check(as_record(entry))), 1);
 }
 
 #[test]
@@ -117,7 +124,7 @@ fn the_longest_record_fits_the_smallest_queue() {
     };
     let mut bytes = Vec::new();
     encode(&record, &mut bytes);
-    assert_eq!(bytes.len(), LONGEST);
+    assert_eq!(bytes.len(), LONGEST_RECORD);
     through(&record, |seen| assert_eq!(seen.cluster.len(), NAME_LIMIT));
 }
 
@@ -131,7 +138,10 @@ fn a_full_queue_drops_counts_and_recovers() {
     assert!(pushed > 10);
     assert!(!sender.push(&sample()));
     assert_eq!(receiver.dropped(), 2);
-    assert_eq!(receiver.drain(|seen| assert_eq!(*seen, sample())), pushed);
+    assert_eq!(
+        receiver.drain(|seen| assert_eq!(*as_record(seen), sample())),
+        pushed
+    );
     assert!(sender.push(&sample()));
     assert_eq!(receiver.drain(|_| ()), 1);
     assert_eq!(receiver.drain(|_| ()), 0);
@@ -163,6 +173,7 @@ fn order_and_content_hold_across_threads_and_wraps() {
     loop {
         let closed = receiver.is_closed();
         received += receiver.drain(|seen| {
+            let seen = as_record(seen);
             assert!(last < Some(seen.unix_millis));
             last = Some(seen.unix_millis);
             assert_eq!(seen.target, target(seen.unix_millis));
@@ -175,4 +186,52 @@ fn order_and_content_hold_across_threads_and_wraps() {
     }
     writer.join().unwrap();
     assert!(received as u64 >= COUNT / 2 && received as u64 <= COUNT);
+}
+
+#[test]
+fn a_message_comes_out_as_it_went_in_between_records() {
+    let message = Message {
+        unix_millis: 784_111_777_123,
+        level: Level::Warn,
+        api: "default/orders",
+        request_id: b"0af7651916cd43dd8448eb211c80319c",
+        category: "audit",
+        text: b"line\r\nand \xff",
+        truncated: false,
+    };
+    let (sender, mut receiver) = queue(0);
+    assert!(sender.push(&sample()) && sender.push_message(&message) && sender.push(&sample()));
+    let mut seen = Vec::new();
+    receiver.drain(|entry| match entry {
+        Entry::Record(record) => seen.push(*record == sample()),
+        Entry::Message(came) => seen.push(*came == message),
+    });
+    assert_eq!(seen, [true; 3]);
+}
+
+#[test]
+fn long_messages_are_cut_and_said_to_be() {
+    let long = vec![b'a'; 70_000];
+    let name = "n".repeat(600);
+    let message = Message {
+        unix_millis: 0,
+        level: Level::Error,
+        api: &name,
+        request_id: &long,
+        category: &name,
+        text: &long,
+        truncated: false,
+    };
+    let mut bytes = Vec::new();
+    encode_message(&message, &mut bytes);
+    assert_eq!(bytes.len(), LONGEST_MESSAGE);
+    let (sender, mut receiver) = queue(0);
+    assert!(sender.push_message(&message));
+    assert!(!sender.push_message(&message), "there is no room for a second");
+    assert_eq!(receiver.dropped(), 1);
+    let drained = receiver.drain(|entry| match entry {
+        Entry::Message(seen) => assert!(seen.truncated && seen.text == &long[..TEXT_LIMIT]),
+        Entry::Record(record) => panic!("{record:?}"),
+    });
+    assert_eq!(drained, 1);
 }

@@ -46,7 +46,7 @@ impl CredentialInjectionBasic {
             });
             return None;
         }
-        let header = super::header("customHeader", spec.header.as_ref(), problems)?;
+        let header = super::header("customHeader", spec.header.as_ref(), "Authorization", problems)?;
         let credentials = format!("{}:{}", spec.username.value, spec.password.value);
         Some(Self {
             header,

@@ -1,6 +1,8 @@
 //! Credentials that the gateway adds for an upstream, so that clients need not know them.
 
+pub(super) mod api_key;
 pub(super) mod basic;
+pub(super) mod oauth2;
 
 use super::{Refusal, Request, Step};
 use crate::{
@@ -10,9 +12,14 @@ use crate::{
 };
 
 /// The header that carries a credential. None after a problem at `key`.
-fn header(key: &str, written: Option<&Located<String>>, problems: &mut Problems) -> Option<Box<[u8]>> {
+fn header(
+    key: &str,
+    written: Option<&Located<String>>,
+    default: &str,
+    problems: &mut Problems,
+) -> Option<Box<[u8]>> {
     let Some(written) = written else {
-        return Some(b"Authorization"[..].into());
+        return Some(default.as_bytes().into());
     };
     let framing = |name: &&str| written.eq_ignore_ascii_case(name);
     let message = if !is_token(written.as_bytes()) {
