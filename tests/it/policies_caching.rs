@@ -321,7 +321,7 @@ both_drivers! {
         let origin = Origin::start(|peer| {
             while let Some(request) = peer.request() {
                 let body = String::from_utf8_lossy(&request.body).into_owned();
-                peer.send(ok(&format!("{} {body}", request.method)));
+                peer.send(ok(format!("{} {body}", request.method)));
             }
         });
         let fat = "GET / HTTP/1.1\r\nHost: test\r\nContent-Length: 4\r\n\r\nevil";
