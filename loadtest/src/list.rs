@@ -69,6 +69,7 @@ pub fn show(options: &Show) -> Outcome<()> {
         folder: "/tmp/gateway".into(),
         apis: plan.apis,
         routes: plan.routes,
+        policies: plan.policies,
         certificate: "/tmp/certificate.pem".into(),
         key: "/tmp/key.pem".into(),
     };

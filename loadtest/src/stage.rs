@@ -159,6 +159,7 @@ impl Stage {
             folder: self.folder.path(format!("gateway-{}", self.started)),
             apis: plan.apis,
             routes: plan.routes,
+            policies: plan.policies,
             certificate,
             key,
         })

@@ -33,6 +33,9 @@ pub struct Plan {
     pub apis: u32,
     #[serde(default)]
     pub routes: u32,
+    /// Of configurations with policies: how many. 0: none.
+    #[serde(default)]
+    pub policies: u32,
     #[serde(default)]
     pub origin: Origin,
     #[serde(default)]
@@ -157,6 +160,7 @@ pub struct Variant {
     pub shards: Option<u32>,
     pub apis: Option<u32>,
     pub routes: Option<u32>,
+    pub policies: Option<u32>,
     /// Body of the answer.
     pub answer: Option<Size>,
     /// Body of the request.
@@ -199,6 +203,7 @@ impl Plan {
             plan.shards = variant.shards.unwrap_or(plan.shards);
             plan.apis = variant.apis.unwrap_or(plan.apis);
             plan.routes = variant.routes.unwrap_or(plan.routes);
+            plan.policies = variant.policies.unwrap_or(plan.policies);
             plan.origin.body = variant.answer.unwrap_or(plan.origin.body);
             plan.request.body = variant.body.unwrap_or(plan.request.body);
             (variant.name.clone(), plan)

@@ -32,6 +32,8 @@ pub struct Values {
     /// APIs and routes in each; 0 where one route takes everything.
     pub apis: u32,
     pub routes: u32,
+    /// How many policies.
+    pub policies: u32,
     /// PEM files; empty without TLS.
     pub certificate: PathBuf,
     pub key: PathBuf,

@@ -24,6 +24,7 @@ fn values(plan: &Plan) -> Values {
         folder: "/tmp".into(),
         apis: plan.apis.min(3),
         routes: plan.routes,
+        policies: plan.policies,
         certificate: "/tmp/c".into(),
         key: "/tmp/k".into(),
     }

@@ -16,6 +16,7 @@ fn values() -> Values {
         folder: "/tmp/x".into(),
         apis: 2,
         routes: 0,
+        policies: 0,
         certificate: PathBuf::new(),
         key: PathBuf::new(),
     }
