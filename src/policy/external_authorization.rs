@@ -164,7 +164,8 @@ impl ExternalAuthorization {
             path.push('?');
             path.push_str(&text(query.of(bytes)));
         }
-        let mut headers: Vec<(String, Vec<u8>)> = (head.headers.pairs(bytes))
+        // Without what the client's `Connection` keeps from the origin: it is not to be judged by what the origin won't see.
+        let mut headers: Vec<(String, Vec<u8>)> = (head.headers.end_to_end(bytes))
             .filter(|(name, _)| self.is_allowed(name) && !self.is_added(name))
             .map(|(name, value)| (text(name), value.to_vec()))
             .collect();

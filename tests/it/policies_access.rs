@@ -466,7 +466,14 @@ both_drivers! {
                 peer.send(ok(&request.target));
             }
         });
-        let gateway = Gateway::start(driver, authorized_by(&origin, &service.url, ""));
+        let gateway = Gateway::start(driver, authorized_by(&origin, &service.url, "allowedHeaders: [ x-tenant ]"));
+        for (lines, tenant) in [("", Some("a")), ("Connection: X-Tenant\r\n", None)] {
+            let lines = format!("X-Tenant: a\r\n{lines}");
+            assert_eq!(gateway.client().send(get_request("/public/", &lines)).response().status, 200);
+            for asked in [&service, &origin] {
+                assert_eq!(asked.requests().pop().expect("a request").get("x-tenant"), tenant);
+            }
+        }
         assert_eq!(gateway.get("/public/./a%7Eb?c=%7E").text(), "/public/a~b?c=%7E");
         for path in ["/public/../secret", "/public/%2e%2e/secret", "//secret", "/./secret"] {
             assert_eq!(gateway.get(path).status, 403, "{path}");
