@@ -202,6 +202,7 @@ impl Policy {
             random: &|| 0,
             client: address,
             local: address,
+            path: b"/",
             scheme: "http",
             api: "default/a",
             request_id: b"0af7651916cd43dd8448eb211c80319c",

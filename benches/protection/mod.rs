@@ -99,6 +99,7 @@ fn pass(policy: &str, bytes: Vec<u8>, body: Vec<u8>) -> impl FnMut() {
             random: &random,
             client: address,
             local: address,
+            path: b"/",
             scheme: "http",
             api: "default/a",
             request_id: b"0af7651916cd43dd8448eb211c80319c",

@@ -284,7 +284,10 @@ fn route<'l>(
         headers: &headers,
     };
     let routes = &live.snapshot.listeners[connection.listener].routes;
-    match routes.find(&lookup, &mut scratch.route) {
+    let found = routes.find(&lookup, &mut scratch.route);
+    scratch.path.clear();
+    scratch.path.extend_from_slice(scratch.route.normalised_path());
+    match found {
         Found::Route { api, route } => Ok((api, Some(&route.payload))),
         Found::NoRoute { api } => Ok((api, None)),
         Found::NoApi => Err(NO_ROUTE),

@@ -63,6 +63,7 @@ pub(super) fn on_request(
     let Scratch {
         request,
         route,
+        path,
         policies,
         outbound,
         authentication,
@@ -76,7 +77,14 @@ pub(super) fn on_request(
         Which::Service(_) => outbound,
     };
     let random = || shard.random();
-    let context = context(connection.ends(live), shard, &api.payload, request_id, &random);
+    let context = context(
+        connection.ends(live),
+        shard,
+        &api.payload,
+        path,
+        request_id,
+        &random,
+    );
     let content = content.as_ref().map(Buffer::filled);
     let mut request = Request {
         body: content.or_else(|| nothing(request)),
@@ -205,6 +213,8 @@ pub(super) struct OnResponse<'e> {
     pub cluster: usize,
     pub request: &'e RequestHead,
     pub bytes: &'e [u8],
+    /// Its path's normal form.
+    pub path: &'e [u8],
     pub content: Option<&'e [u8]>,
     pub authentication: &'e Authentication,
     /// Given to the request, if it brought none.
@@ -230,7 +240,7 @@ impl OnResponse<'_> {
             return Ok(filters);
         }
         let random = || shard.random();
-        let context = context(self.ends, shard, self.api, self.request_id, &random);
+        let context = context(self.ends, shard, self.api, self.path, self.request_id, &random);
         let mut response = Response {
             status: response.status,
             headers: &mut response.headers,
@@ -280,6 +290,7 @@ pub(super) fn on_reply(
         .map_or(NO_POLICIES, |cluster| live.snapshot.outbound[cluster]);
     let Scratch {
         request,
+        path,
         policies,
         outbound: progress,
         authentication,
@@ -290,7 +301,7 @@ pub(super) fn on_reply(
     } = scratch;
     let shard = &connection.shard;
     let random = || shard.random();
-    let context = context(connection.ends(live), shard, api, request_id, &random);
+    let context = context(connection.ends(live), shard, api, path, request_id, &random);
     let violation = refused.zip(facts.policy.get()).map(|(kind, policy)| Violation {
         policy: name(live, policy),
         kind,
@@ -409,6 +420,7 @@ fn context<'e>(
     ends: Ends,
     shard: &'e Shard,
     api: &'e Api,
+    path: &'e [u8],
     request_id: &'e [u8],
     random: &'e dyn Fn() -> u64,
 ) -> Context<'e> {
@@ -418,6 +430,7 @@ fn context<'e>(
         random,
         client: ends.client,
         local: ends.local,
+        path,
         scheme: "http",
         api: &api.name,
         request_id,

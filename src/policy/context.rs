@@ -15,6 +15,9 @@ pub struct Context<'e> {
     pub client: SocketAddr,
     /// Of this end of the client's connection.
     pub local: SocketAddr,
+    /// The request's path in its normal form, which is what it was routed by and what the origin gets: what is judged by
+    /// the path as sent is got round by another spelling of it.
+    pub path: &'e [u8],
     /// `http` or `https`.
     pub scheme: &'static str,
     /// `namespace/name`.

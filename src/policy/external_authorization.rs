@@ -159,7 +159,7 @@ impl ExternalAuthorization {
         let (head, bytes) = (&*request.head, request.bytes);
         let text = |part: &[u8]| String::from_utf8_lossy(part).into_owned();
         let mut path = self.prefix.clone();
-        path.push_str(&text(head.path.of(bytes)));
+        path.push_str(&text(request.context.path));
         if let Some(query) = head.query {
             path.push('?');
             path.push_str(&text(query.of(bytes)));

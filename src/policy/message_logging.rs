@@ -137,7 +137,7 @@ impl MessageLogging {
         for item in self.items.iter().filter(|item| item.first) {
             let var = |name: &'static str| match name {
                 "method" => Value::borrowed(request.head.method.of(request.bytes)),
-                "requestPath" => Value::borrowed(request.head.path.of(request.bytes)),
+                "requestPath" => Value::borrowed(request.context.path),
                 "remoteAddress" => owned(request.context.client.to_string().into_bytes()),
                 "reqId" => Value::borrowed(request.id()),
                 "receivedTs" => time(received),
@@ -158,7 +158,7 @@ impl MessageLogging {
             let authentication = response.authentication;
             let var = |name: &'static str| match name {
                 "method" => Value::borrowed(request.method.of(bytes)),
-                "requestPath" => Value::borrowed(request.path.of(bytes)),
+                "requestPath" => Value::borrowed(response.context.path),
                 "remoteAddress" => owned(response.context.client.to_string().into_bytes()),
                 "reqId" => Value::borrowed(response.id()),
                 "receivedTs" => time(received),

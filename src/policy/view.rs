@@ -55,9 +55,9 @@ impl View for ExchangeView<'_> {
         Some(match attribute {
             Attribute::Method => Cow::Borrowed(head.method.of(self.bytes)),
             Attribute::QueryString => Cow::Borrowed(head.query?.of(self.bytes)),
-            Attribute::RequestPath => Cow::Borrowed(head.path.of(self.bytes)),
+            Attribute::RequestPath => Cow::Borrowed(self.context.path),
             Attribute::RequestUri => {
-                let path = head.path.of(self.bytes);
+                let path = self.context.path;
                 match head.query {
                     None => Cow::Borrowed(path),
                     Some(query) => Cow::Owned([path, b"?", query.of(self.bytes)].concat()),

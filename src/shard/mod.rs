@@ -74,6 +74,8 @@ pub struct Scratch {
     pub request: http1::RequestHead,
     pub response: http1::ResponseHead,
     pub route: route::Scratch,
+    /// The normal form of the request's path, of its own because rules are matched while policies look at it.
+    pub path: Vec<u8>,
     /// What the API's policies remember of the request.
     pub policies: policy::Progress,
     /// The same of the service's.

@@ -452,6 +452,37 @@ both_drivers! {
             assert_eq!(client.response().text(), "/slow");
         }
     }
+
+    /// A path that the service reads one way and the origin another is nobody's permission.
+    fn the_service_is_asked_for_what_the_origin_gets(driver) {
+        let service = Origin::start(|peer| {
+            while let Some(request) = peer.request() {
+                let status = if request.target.starts_with("/public/") { "200 OK" } else { "403 Forbidden" };
+                peer.send(response(status, "", ""));
+            }
+        });
+        let origin = Origin::start(|peer| {
+            while let Some(request) = peer.request() {
+                peer.send(ok(&request.target));
+            }
+        });
+        let gateway = Gateway::start(driver, authorized_by(&origin, &service.url, ""));
+        assert_eq!(gateway.get("/public/./a%7Eb?c=%7E").text(), "/public/a~b?c=%7E");
+        for path in ["/public/../secret", "/public/%2e%2e/secret", "//secret", "/./secret"] {
+            assert_eq!(gateway.get(path).status, 403, "{path}");
+            let asked = service.requests().pop().expect("a question");
+            assert_eq!(asked.target, "/secret", "{path}");
+        }
+    }
+
+    fn a_key_of_the_path_has_one_spelling(driver) {
+        let origin = Origin::answering(ok("in"));
+        let config = "rateLimits: [ { maximumRequests: 1, timePeriodInMilliseconds: 60000 } ]\n\
+                      keySelector: \"#[attributes.requestPath]\"\n".to_owned();
+        let gateway = Gateway::start(driver, with(&origin, &[("rate-limiting-flex", config)]));
+        let statuses = ["/a/b", "/a/./b", "/x/../a/b", "/%61/b", "//a/b", "/c"].map(|path| gateway.get(path).status);
+        assert_eq!(statuses, [200, 429, 429, 429, 429, 200]);
+    }
 }
 
 fn introspecting(origin: &Origin, service: &str, more: &str) -> String {

@@ -274,4 +274,124 @@ both_drivers! {
         assert_eq!(miss.status, 403);
         assert_eq!(client.get("/").text(), "1", "a refusal is not kept");
     }
+
+    /// A tunnel's answer never ends: whoever waits for it waits for as long as it is open.
+    fn a_request_for_another_protocol_goes_by_the_cache(driver) {
+        let origin = Origin::start(|peer| {
+            while peer.request().is_some() {
+                peer.send("HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\nwelcome");
+            }
+        });
+        let gateway = Gateway::setup(driver, cached(&origin, "", &[])).shards(1).start();
+        let mut clients = [gateway.client(), gateway.client()];
+        for client in &mut clients {
+            client.send(get_request("/", "Connection: upgrade\r\nUpgrade: x\r\n"));
+            assert_eq!(client.response_head("GET").map(|head| head.status).ok(), Some(101));
+        }
+    }
+
+    /// Whoever asks first and never has done keeps the others no longer than the bound.
+    fn a_fetch_without_an_end_is_not_waited_for_without_one(driver) {
+        let gate = Arc::new(Gate::default());
+        let closed = gate.clone();
+        let origin = Origin::start(move |peer| {
+            while let Some(request) = peer.request() {
+                if request.get("x-stuck").is_some() {
+                    closed.wait();
+                }
+                peer.send(ok("there"));
+            }
+        });
+        let gateway = Gateway::setup(driver, cached(&origin, "", &[])).shards(1).start();
+        let mut stuck = gateway.client();
+        stuck.send(get_request("/", "X-Stuck: 1\r\n"));
+        origin.wait_for_requests(1);
+        let mut clients = [gateway.client(), gateway.client()];
+        for client in &mut clients {
+            client.send(get_request("/", ""));
+        }
+        for client in &mut clients {
+            assert_eq!(client.response().text(), "there");
+        }
+        gate.open();
+        assert_eq!(stuck.response().text(), "there");
+    }
+
+    fn what_a_body_asks_for_is_not_what_others_get(driver) {
+        let origin = Origin::start(|peer| {
+            while let Some(request) = peer.request() {
+                let body = String::from_utf8_lossy(&request.body).into_owned();
+                peer.send(ok(format!("{} {body}", request.method)));
+            }
+        });
+        let fat = "GET / HTTP/1.1\r\nHost: test\r\nContent-Length: 4\r\n\r\nevil";
+        let gateway = Gateway::setup(driver, cached(&origin, "", &[])).shards(1).start();
+        let mut client = gateway.client();
+        assert_eq!(client.send(fat).response().text(), "GET evil");
+        assert_eq!(client.get("/").text(), "GET ");
+        assert_eq!(client.send(fat).response().text(), "GET evil", "nor is it answered with theirs");
+        // Also where other methods are to be answered from the cache.
+        for (key, bodies) in [("", ["POST one", "POST two"]), ("\nhttpCachingKey: everything", ["POST one", "POST one"])] {
+            let config = format!("requestExpression: \"#[attributes.method != 'PUT']\"{key}");
+            let gateway = Gateway::setup(driver, cached(&origin, &config, &[])).shards(1).start();
+            let answers = ["one", "two"].map(|body| gateway.client().send(post_request("/", "", body)).response().text());
+            assert_eq!(answers, bodies, "{config}");
+            assert_eq!(gateway.client().get("/").text(), "GET ", "{config}");
+        }
+    }
+
+    /// The origin's answer is to what the policies behind the cache made of the request.
+    fn what_later_policies_write_is_nobodys_choice(driver) {
+        let origin = Origin::start(|peer| {
+            while let Some(request) = peer.request() {
+                let user = request.get("x-user").unwrap_or("nobody").to_owned();
+                peer.send(response("200 OK", "Vary: X-User\r\n", user));
+            }
+        });
+        let user = "inboundHeaders:\n- { key: X-User, value: \"#[attributes.headers['x-real']]\" }";
+        let later = [
+            binding("without", "header-removal-flex", "inboundHeaders: [ x-user ]", "order: 98\n"),
+            binding("user", "header-injection-flex", user, "order: 99\n"),
+        ];
+        let gateway = Gateway::setup(driver, cached(&origin, "", &later)).shards(1).start();
+        let mut client = gateway.client();
+        let mut ask = |lines: &str| client.send(get_request("/", lines)).response().text();
+        assert_eq!(ask("X-Real: ann\r\n"), "ann");
+        assert_eq!(ask("X-Real: bob\r\nX-User: ann\r\n"), "bob");
+        // Nor is what a client keeps from the origin the origin's.
+        let gateway = Gateway::setup(driver, cached(&origin, "", &[])).shards(1).start();
+        let mut client = gateway.client();
+        let mut ask = |lines: &str| client.send(get_request("/", lines)).response().text();
+        assert_eq!(ask("Connection: X-User\r\nX-User: ann\r\n"), "nobody");
+        assert_eq!(ask("X-User: ann\r\n"), "ann");
+        // Credentials that a later policy takes out were credentials all the same.
+        let origin = counting("");
+        let later = [binding("without", "header-removal-flex", "inboundHeaders: [ authorization ]", "order: 99\n")];
+        let gateway = Gateway::setup(driver, cached(&origin, "", &later)).shards(1).start();
+        let mut client = gateway.client();
+        let mut ask = |lines: &str| client.send(get_request("/", lines)).response().text();
+        assert_eq!([ask("Authorization: Basic YTpi\r\n"), ask(""), ask("")], ["1", "2", "2"]);
+    }
+
+    fn an_answer_to_a_condition_is_not_the_content(driver) {
+        let origin = Origin::start(|peer| {
+            while let Some(request) = peer.request() {
+                if request.get("if-none-match").is_some() {
+                    peer.send("HTTP/1.1 304 Not Modified\r\nETag: \"a\"\r\n\r\n");
+                } else if request.get("if-match").is_some() {
+                    peer.send(response("412 Precondition Failed", "", "no"));
+                } else {
+                    peer.send(ok("content"));
+                }
+            }
+        });
+        let config = "responseExpression: \"#[attributes.statusCode < 500]\"";
+        let gateway = Gateway::setup(driver, cached(&origin, config, &[])).shards(1).start();
+        let mut client = gateway.client();
+        for (path, line, status) in [("/a", "If-None-Match: \"a\"\r\n", 304), ("/b", "If-Match: \"b\"\r\n", 412)] {
+            assert_eq!(client.send(get_request(path, line)).response().status, status);
+            let plain = client.get(path);
+            assert_eq!((plain.status, plain.text()), (200, "content".to_owned()));
+        }
+    }
 }

@@ -72,6 +72,7 @@ both_drivers! {
             ("200 OK", "", large.as_str()),
             ("200 OK", "Content-Type: application/json\r\n", "{}"),
             ("200 OK", "Content-Type: application/json\r\nContent-Encoding: br\r\n", large.as_str()),
+            ("200 OK", "Content-Type: text/plain\r\nContent-Encoding: identity\r\nContent-Encoding: br\r\n", large.as_str()),
             ("200 OK", "Content-Type: text/plain\r\nCache-Control: public, no-transform\r\n", large.as_str()),
             ("206 Partial Content", "Content-Type: text/plain\r\nContent-Range: bytes 0-4999/9999\r\n", large.as_str()),
             ("200 OK", "Content-Type: text/event-stream\r\n", large.as_str()),

@@ -242,6 +242,9 @@ both_drivers! {
         let custom = format!("{key}customHeader: X-Key\noverwrite: false\n");
         assert_eq!(ask(&custom, "", ["authorization", "x-key"]), ["", "k1"]);
         assert_eq!(ask(&custom, "x-key: mine\r\n", ["authorization", "x-key"]), ["", "mine"]);
+        let ours = format!("{key}customHeader: X-Key\n");
+        let lines = "x-key: mine\r\nX_Key: mine\r\n";
+        assert_eq!(ask(&ours, lines, ["x-key", "x_key"]), ["k1", ""], "some origins take the one for the other");
         let client = "authType: clientCredentials\nclientId: id1\nclientSecret: s1\n";
         assert_eq!(ask(client, "client_id: x\r\n", ["client_id", "client_secret"]), ["id1", "s1"]);
         let kept = format!("{client}overwrite: false\ncustomClientIdHeader: X-Id\ncustomClientSecretHeader: X-Secret\n");

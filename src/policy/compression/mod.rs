@@ -109,8 +109,8 @@ impl Compression {
         let bytes = response.bytes;
         let is_fixed = {
             let first = |name: &'static str| response.headers.values(bytes, name.as_bytes()).next();
-            let coded =
-                first("content-encoding").is_some_and(|coding| !coding.eq_ignore_ascii_case(b"identity"));
+            let mut codings = response.headers.values(bytes, b"content-encoding");
+            let coded = codings.any(|coding| !coding.eq_ignore_ascii_case(b"identity"));
             let mut directives = response
                 .headers
                 .values(bytes, b"cache-control")

@@ -4,7 +4,7 @@ pub(super) mod api_key;
 pub(super) mod basic;
 pub(super) mod oauth2;
 
-use super::{Refusal, Request, Step};
+use super::{Refusal, Request, Step, headers};
 use crate::{
     fault::Kind,
     http1::is_token,
@@ -33,17 +33,30 @@ fn header(
     None
 }
 
-/// Puts it where no client could have put it beside: one line of that name, or the client's own, is all that goes on.
+/// Puts it where no client could have put it beside: one line of that name, or the client's own, is all that goes on. Nor
+/// does a client's line that is read as the same name behind us.
 fn inject(request: &mut Request<'_>, header: &[u8], value: &[u8], overwrite: bool) -> Step {
-    let headers = &mut request.head.headers;
-    if !overwrite && headers.values(request.bytes, header).next().is_some() {
+    if !overwrite
+        && request
+            .head
+            .headers
+            .values(request.bytes, header)
+            .next()
+            .is_some()
+    {
         return Step::Continue;
     }
-    match headers.set(request.bytes, header, value) {
+    take_out(request, header);
+    match request.head.headers.append(header, value) {
         Ok(()) => Step::Continue,
         // Checked when it was compiled, or made of what a server sent; without it the request is not what it should be.
         Err(_) => Refusal::new(Kind::Internal, "the upstream's credential can't be sent").into(),
     }
+}
+
+fn take_out(request: &mut Request<'_>, header: &[u8]) {
+    let bytes = request.bytes;
+    (request.head.headers).remove(bytes, |written, _| headers::is_read_as(written, header));
 }
 
 const FRAMING: [&str; 8] = [

@@ -285,9 +285,7 @@ impl CredentialInjectionOauth2 {
         }
         if self.overwrite {
             // What the client sent is not what the upstream is to see, also where there is nothing in its place.
-            let header = &self.header;
-            let headers = &mut request.head.headers;
-            headers.remove(request.bytes, |name, _| name.eq_ignore_ascii_case(header));
+            super::take_out(request, &self.header);
         }
         Step::Continue
     }

@@ -21,7 +21,39 @@ pub struct Fetch {
     /// As it was when the fetch began: an invalidation since then is of what is being fetched.
     generation: Generation,
     /// Others wait for this one.
-    is_first: bool,
+    first: Option<u64>,
+    asked: Asked,
+}
+
+/// The request as the cache met it. What policies behind it make of it says nothing of who asks.
+#[derive(Debug)]
+struct Asked {
+    /// An access policy ahead had admitted it.
+    admitted: bool,
+    /// Each line's name, a colon, its value and a line feed, which neither can hold.
+    lines: Vec<u8>,
+}
+
+impl Asked {
+    fn new(request: &Request<'_>) -> Self {
+        let mut lines = Vec::with_capacity(request.bytes.len());
+        for (name, value) in request.head.headers.pairs(request.bytes) {
+            for part in [name, b":", value, b"\n"] {
+                lines.extend_from_slice(part);
+            }
+        }
+        Self {
+            admitted: request.authentication.is_known(),
+            lines,
+        }
+    }
+
+    fn values<'s>(&'s self, name: &'s [u8]) -> impl Iterator<Item = &'s [u8]> + 's {
+        self.lines.split(|&byte| byte == b'\n').filter_map(move |line| {
+            let (written, value) = line.split_at_checked(name.len())?;
+            (written.eq_ignore_ascii_case(name)).then_some(value.strip_prefix(b":")?)
+        })
+    }
 }
 
 impl Fetch {
@@ -30,14 +62,16 @@ impl Fetch {
         generations: Arc<Generations>,
         key: Box<[u8]>,
         generation: Generation,
+        request: &Request<'_>,
     ) -> Self {
-        let is_first = store.borrow_mut().begin(&key);
+        let first = store.borrow_mut().begin(&key, request.context.now);
         Self {
             store,
             generations,
             key,
             generation,
-            is_first,
+            first,
+            asked: Asked::new(request),
         }
     }
 
@@ -50,27 +84,32 @@ impl Fetch {
         ttl_ms: u64,
     ) -> Option<Fill> {
         let now = response.context.now;
-        let storable = wanted.then(|| storable(response, use_headers, ttl_ms)).flatten();
+        let storable = wanted
+            .then(|| storable(response, &self.asked, use_headers, ttl_ms))
+            .flatten();
         let Some((stored, selection, lifetime_ms)) = storable else {
             self.store.borrow_mut().pass(&self.key, now, self.generation);
             return None;
         };
         Some(Fill {
+            body: Body {
+                store: self.store.clone(),
+                bytes: Vec::new(),
+            },
             fetch: self,
             stored,
             selection,
             lifetime_ms,
             since: now,
-            body: Vec::new(),
-            too_large: false,
+            outcome: Outcome::Whole,
         })
     }
 }
 
 impl Drop for Fetch {
     fn drop(&mut self) {
-        if self.is_first {
-            self.store.borrow_mut().end(&self.key);
+        if let Some(number) = self.first {
+            self.store.borrow_mut().end(&self.key, number);
         }
     }
 }
@@ -83,18 +122,57 @@ pub struct Fill {
     selection: Selection,
     lifetime_ms: u64,
     since: Tick,
-    body: Vec<u8>,
-    too_large: bool,
+    body: Body,
+    outcome: Outcome,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    Whole,
+    TooLarge,
+    /// Others' content on its way leaves no room for this one's.
+    NoRoom,
+}
+
+/// Content on its way, counted until it is stored or dropped.
+#[derive(Debug)]
+struct Body {
+    store: Rc<RefCell<Store>>,
+    bytes: Vec<u8>,
+}
+
+impl Body {
+    fn clear(&mut self) {
+        let bytes = std::mem::take(&mut self.bytes);
+        self.store.borrow_mut().release(bytes.len());
+    }
+
+    fn take(&mut self) -> Vec<u8> {
+        self.store.borrow_mut().release(self.bytes.len());
+        std::mem::take(&mut self.bytes)
+    }
+}
+
+impl Drop for Body {
+    fn drop(&mut self) {
+        self.clear();
+    }
 }
 
 impl Fill {
     pub(in crate::policy) fn push(&mut self, content: &[u8]) {
-        if self.too_large || self.body.len() + content.len() > MAX_BODY {
-            self.too_large = true;
-            self.body = Vec::new();
-        } else {
-            self.body.extend_from_slice(content);
+        if self.outcome != Outcome::Whole {
+            return;
         }
+        if self.body.bytes.len() + content.len() > MAX_BODY {
+            self.outcome = Outcome::TooLarge;
+        } else if !self.body.store.borrow_mut().reserve(content.len()) {
+            self.outcome = Outcome::NoRoom;
+        } else {
+            self.body.bytes.extend_from_slice(content);
+            return;
+        }
+        self.body.clear();
     }
 
     pub(in crate::policy) fn finish(self) {
@@ -104,28 +182,37 @@ impl Fill {
             selection,
             lifetime_ms,
             since,
-            body,
-            too_large,
+            mut body,
+            outcome,
         } = self;
+        let bytes = body.take();
         let mut store = fetch.store.borrow_mut();
-        if too_large {
-            store.pass(&fetch.key, since, fetch.generation);
-        } else if fetch.generations.of(&fetch.key) == fetch.generation {
-            stored.body = body.into();
-            store.put(
-                &fetch.key,
-                selection,
-                stored,
-                since,
-                lifetime_ms,
-                fetch.generation,
-            );
+        match outcome {
+            Outcome::NoRoom => {}
+            Outcome::TooLarge => store.pass(&fetch.key, since, fetch.generation),
+            Outcome::Whole if fetch.generations.of(&fetch.key) == fetch.generation => {
+                stored.body = bytes.into();
+                store.put(
+                    &fetch.key,
+                    selection,
+                    stored,
+                    since,
+                    lifetime_ms,
+                    fetch.generation,
+                );
+            }
+            Outcome::Whole => {}
         }
     }
 }
 
 /// Whether it may be stored (RFC 9111 §3), what for whom, and for how many milliseconds.
-fn storable(response: &Response<'_>, use_headers: bool, ttl_ms: u64) -> Option<(Stored, Selection, u64)> {
+fn storable(
+    response: &Response<'_>,
+    asked: &Asked,
+    use_headers: bool,
+    ttl_ms: u64,
+) -> Option<(Stored, Selection, u64)> {
     let headers = &*response.headers;
     let values = |name: &'static str| headers.values(response.bytes, name.as_bytes());
     let first = |name: &'static str| values(name).next();
@@ -141,14 +228,15 @@ fn storable(response: &Response<'_>, use_headers: bool, ttl_ms: u64) -> Option<(
     if length.is_some_and(|length| length > MAX_BODY as u64) {
         return None;
     }
-    let credentials = {
-        let headers = &response.request.headers;
-        headers
+    // A policy behind the cache may have taken the client's out, or have put the gateway's own in; or have admitted
+    // somebody whom the cache would not ask about next time.
+    let credentials = asked.values(b"authorization").next().is_some()
+        || response.authentication.is_known()
+        || (response.request.headers)
             .values(response.request_bytes, b"authorization")
             .next()
-            .is_some()
-    };
-    let audience = if response.authentication.is_known() {
+            .is_some();
+    let audience = if asked.admitted {
         Audience::Admitted
     } else if control.public || control.must_revalidate || control.s_maxage.is_some() {
         Audience::Everybody
@@ -170,7 +258,7 @@ fn storable(response: &Response<'_>, use_headers: bool, ttl_ms: u64) -> Option<(
     if lifetime_ms == 0 {
         return None;
     }
-    let selection = selection(response)?;
+    let selection = selection(response, asked)?;
     let stored = Stored {
         status: response.status,
         lines: lines(response),
@@ -181,8 +269,10 @@ fn storable(response: &Response<'_>, use_headers: bool, ttl_ms: u64) -> Option<(
     Some((stored, selection, lifetime_ms))
 }
 
-/// The request's values that the answer was chosen by (RFC 9111 §4.1); None where nobody can know.
-fn selection(response: &Response<'_>) -> Option<Selection> {
+/// The request's values that the answer was chosen by (RFC 9111 §4.1); None where nobody can know. That is so too where
+/// the origin saw other values than the cache: what a policy behind it writes there may be of who asks, and a client that
+/// sends the same itself is not that one.
+fn selection(response: &Response<'_>, asked: &Asked) -> Option<Selection> {
     let mut names: Vec<Vec<u8>> = Vec::new();
     for line in response.headers.values(response.bytes, b"vary") {
         for name in line.split(|&byte| byte == b',').map(<[u8]>::trim_ascii) {
@@ -198,10 +288,14 @@ fn selection(response: &Response<'_>) -> Option<Selection> {
     names.sort();
     let headers = &response.request.headers;
     let value = |name: Vec<u8>| {
-        let value = joined(headers.values(response.request_bytes, &name));
-        (name.into(), value.into())
+        let value = joined(asked.values(&name));
+        // Without what the client's `Connection` keeps from the origin.
+        let lines = headers.end_to_end(response.request_bytes);
+        let named = lines.filter(|(written, _)| written.eq_ignore_ascii_case(&name));
+        let sent = joined(named.map(|(_, value)| value));
+        (value == sent).then(|| (name.into(), value.into()))
     };
-    Some(names.into_iter().map(value).collect())
+    names.into_iter().map(value).collect()
 }
 
 /// Whether the request at hand has these values.

@@ -20,7 +20,8 @@ pub(super) fn answer(request: &mut Request<'_>, stored: &Stored, since: Tick) ->
             let _ = request.reply.append(name, value);
         }
     }
-    let age = stored.age + request.context.now.saturating_sub(since) / 1000;
+    // What an origin says of an age may be the largest number there is.
+    let age = (stored.age).saturating_add(request.context.now.saturating_sub(since) / 1000);
     let mut digits = Vec::with_capacity(20);
     encode::decimal(&mut digits, age);
     request.reply("Age", &digits);

@@ -16,8 +16,9 @@ use super::{
     Answer, Event, Local, Request, Response, ShardParts, Site, State, Step, Wait, condition, expression,
 };
 use crate::{
+    clock::Tick,
     expr::{Scope, Template},
-    http1::{Method, is_token},
+    http1::{Framing, Method, is_token},
     located::{Bounded, Located, Problems},
     object,
 };
@@ -91,7 +92,7 @@ pub enum Caching {
     /// Its answer may be kept.
     Fetching(Box<fill::Fetch>),
     /// Another request fetches it; this one looks again in a moment.
-    Waiting { key: Box<[u8]> },
+    Waiting { key: Box<[u8]>, since: Tick },
     /// A method that changes something: what is kept of the same key is dropped when it succeeds (RFC 9111 §4.4).
     Changing { key: Box<[u8]> },
 }
@@ -165,12 +166,13 @@ impl HttpCaching {
         let key: Box<[u8]> = key.into();
         // What is fetched from here on is newer than what this drops.
         self.invalidate(request, &key);
-        if !wanted {
+        if !(wanted && self.is_all_in_the_key(request)) {
             if !request.head.method_kind.is_safe() {
                 *state = State::Caching(Caching::Changing { key });
             }
             return Step::Continue;
         }
+        let key = with_method(request, key);
         // A part of an answer is not an answer; putting parts together is not worth what can go wrong in it.
         if request.values("range").next().is_some() {
             return Step::Continue;
@@ -184,8 +186,10 @@ impl HttpCaching {
         if control.only_if_cached {
             return Step::Answer(Answer::empty(504));
         }
-        if !control.no_cache && store.borrow().is_fetching(&key) && !self.passes(request, store, &key) {
-            *state = State::Caching(Caching::Waiting { key });
+        let since = request.context.now;
+        if !control.no_cache && store.borrow().is_fetching(&key, since) && !self.passes(request, store, &key)
+        {
+            *state = State::Caching(Caching::Waiting { key, since });
             return Step::Wait(Wait::Sleep(LOOK_MS));
         }
         self.fetch(request, store, key, &control, state)
@@ -198,11 +202,16 @@ impl HttpCaching {
         local: &Local,
         state: &mut State,
     ) -> Step {
-        let (Local::Cache(store), State::Caching(Caching::Waiting { key })) = (local, &mut *state) else {
+        let (Local::Cache(store), State::Caching(Caching::Waiting { key, since })) = (local, &mut *state)
+        else {
             return Step::Continue;
         };
-        if store.borrow().is_fetching(key) {
-            return Step::Wait(Wait::Sleep(LOOK_MS));
+        let now = request.context.now;
+        let waited = now.saturating_sub(*since);
+        if waited < store::WAIT_MS && store.borrow().is_fetching(key, now) {
+            // The longer it takes, the less a look a little later adds to it: thousands that wait for a slow origin cost
+            // next to nothing.
+            return Step::Wait(Wait::Sleep(waited.clamp(LOOK_MS, LOOK_SELDOM_MS)));
         }
         let key = std::mem::take(key);
         if let Some(step) = self.look(request, store, &key) {
@@ -249,7 +258,7 @@ impl HttpCaching {
         // HEAD brings no content to keep.
         if !control.no_store && request.head.method_kind != Method::Head {
             let generation = self.generations.of(&key);
-            let fetch = fill::Fetch::begin(store.clone(), self.generations.clone(), key, generation);
+            let fetch = fill::Fetch::begin(store.clone(), self.generations.clone(), key, generation, request);
             *state = State::Caching(Caching::Fetching(Box::new(fetch)));
         }
         Step::Continue
@@ -291,7 +300,7 @@ impl HttpCaching {
                 let of = |range: crate::http1::Range| range.of(request.bytes);
                 let mut key = head.host.map_or(&b""[..], of).to_ascii_lowercase();
                 key.push(b' ');
-                key.extend_from_slice(of(head.path));
+                key.extend_from_slice(request.context.path);
                 if let Some(query) = head.query {
                     key.push(b'?');
                     key.extend_from_slice(of(query));
@@ -299,6 +308,16 @@ impl HttpCaching {
                 Ok(Cow::Owned(key))
             }
         }
+    }
+
+    /// Whether two requests with one key ask for the same. A body that the key knows nothing of may ask for something else:
+    /// some origins read that of a GET. And a connection that is to be switched is nobody else's, nor does its answer end.
+    fn is_all_in_the_key(&self, request: &Request<'_>) -> bool {
+        let head = &*request.head;
+        let has_content = !matches!(head.framing, Framing::None | Framing::Length(0));
+        let is_told_of_content =
+            self.key.is_some() && !matches!(head.method_kind, Method::Get | Method::Head);
+        head.upgrade.is_none() && (!has_content || is_told_of_content)
     }
 
     fn is_wanted(&self, request: &Request<'_>) -> Result<bool, ()> {
@@ -309,8 +328,8 @@ impl HttpCaching {
     }
 
     fn is_kept(&self, response: &Response<'_>) -> bool {
-        // 206 is a part, and no request for a part comes here: the origin sent it unasked.
-        response.status != 206
+        // They answer a condition or a range of this one request; whoever asks without would be given them for the content.
+        !matches!(response.status, 206 | 304 | 412 | 416)
             && match &self.response {
                 Some(kept) => kept.condition(&response.view()).unwrap_or(false),
                 None => KEPT.contains(&response.status),
@@ -345,8 +364,22 @@ impl HttpCaching {
     }
 }
 
-/// How often a request looks whether another has fetched what it wants.
+/// What one method comes to is not what another does, save that HEAD is answered by what GET fetched. No key of the
+/// latter's is one of the others': no line holds a line feed.
+fn with_method(request: &Request<'_>, key: Box<[u8]>) -> Box<[u8]> {
+    if matches!(request.head.method_kind, Method::Get | Method::Head) {
+        return key;
+    }
+    [request.head.method.of(request.bytes), b"\n", &key]
+        .concat()
+        .into()
+}
+
+/// How soon a request looks whether another has fetched what it wants.
 const LOOK_MS: u64 = 5;
+
+/// And how soon when it has waited for long.
+const LOOK_SELDOM_MS: u64 = 100;
 
 /// The vendor's default less 206.
 const KEPT: [u16; 10] = [200, 203, 204, 300, 301, 404, 405, 410, 414, 501];

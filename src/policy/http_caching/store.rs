@@ -3,7 +3,7 @@
 use super::generation::Generation;
 use crate::clock::Tick;
 use std::{
-    collections::{HashMap, HashSet, VecDeque},
+    collections::{HashMap, VecDeque},
     rc::Rc,
     sync::Arc,
 };
@@ -60,10 +60,13 @@ pub struct Store {
     entries: HashMap<Rc<[u8]>, Vec<Entry>>,
     /// Oldest first; of those that were replaced the numbers remain until [`trim`](Self::trim).
     order: VecDeque<(Rc<[u8]>, u64)>,
-    /// Keys that are being fetched.
-    fetching: HashSet<Box<[u8]>>,
+    /// Keys that are being fetched: since when, and by which of all fetches.
+    fetching: HashMap<Box<[u8]>, (Tick, u64)>,
+    fetches: u64,
     count: usize,
     bytes: usize,
+    /// Of content on its way into the store.
+    filling: usize,
     max_entries: usize,
     max_bytes: usize,
     next: u64,
@@ -82,9 +85,11 @@ impl Store {
         Self {
             entries: HashMap::new(),
             order: VecDeque::new(),
-            fetching: HashSet::new(),
+            fetching: HashMap::new(),
+            fetches: 0,
             count: 0,
             bytes: 0,
+            filling: 0,
             max_entries,
             max_bytes,
             next: 0,
@@ -189,6 +194,12 @@ impl Store {
             }
             stays
         });
+        if entries.len() >= MAX_VARIANTS {
+            // The oldest: whoever asks in a thousand languages would make each look at the key a thousand comparisons.
+            let gone = entries.remove(0);
+            self.count -= 1;
+            self.bytes -= gone.bytes;
+        }
         let number = self.next;
         self.next += 1;
         entries.push(Entry {
@@ -238,19 +249,55 @@ impl Store {
         }
     }
 
-    /// False where another request is fetching it already.
-    pub(super) fn begin(&mut self, key: &[u8]) -> bool {
-        !self.fetching.contains(key) && self.fetching.insert(key.into())
+    /// The fetch's number, for [`end`](Self::end); None where another request is fetching it already.
+    pub(super) fn begin(&mut self, key: &[u8], now: Tick) -> Option<u64> {
+        if self.is_fetching(key, now) {
+            return None;
+        }
+        self.fetches += 1;
+        self.fetching.insert(key.into(), (now, self.fetches));
+        Some(self.fetches)
     }
 
-    pub(super) fn is_fetching(&self, key: &[u8]) -> bool {
-        self.fetching.contains(key)
+    /// Whether it is worth waiting for whoever fetches it.
+    pub(super) fn is_fetching(&self, key: &[u8], now: Tick) -> bool {
+        let since = self.fetching.get(key).map(|(since, _)| *since);
+        since.is_some_and(|since| now < since.saturating_add(WAIT_MS))
     }
 
-    pub(super) fn end(&mut self, key: &[u8]) {
-        self.fetching.remove(key);
+    /// Of one that took too long another may have taken the place.
+    pub(super) fn end(&mut self, key: &[u8], number: u64) {
+        if self
+            .fetching
+            .get(key)
+            .is_some_and(|(_, current)| *current == number)
+        {
+            self.fetching.remove(key);
+        }
+    }
+
+    /// Room for content on its way: as much in all as of what is stored, since whoever reads slowly keeps his waiting
+    /// there. False: there is none left, and the answer goes by unstored.
+    pub(super) fn reserve(&mut self, bytes: usize) -> bool {
+        let fits = self.filling + bytes <= self.max_bytes;
+        if fits {
+            self.filling += bytes;
+        }
+        fits
+    }
+
+    pub(super) fn release(&mut self, bytes: usize) {
+        self.filling -= bytes;
     }
 }
+
+/// How long one request may keep others waiting for what it fetches: a client that reads its answer a byte at a time, or an
+/// origin that gives none, holds up nobody else for longer. Past it the next one fetches for itself, and those behind wait
+/// for that one.
+pub(super) const WAIT_MS: u64 = 5_000;
+
+/// Entries of one key.
+const MAX_VARIANTS: usize = 64;
 
 /// How long requests for what can't be stored go to the origin without waiting for each other.
 const PASS_MS: u64 = 60_000;
@@ -374,10 +421,45 @@ mod tests {
     }
 
     #[test]
-    fn one_fetches_at_a_time() {
+    fn one_fetches_at_a_time_and_not_for_ever() {
         let mut store = Store::new(10, 1 << 20);
-        assert!(store.begin(b"a") && !store.begin(b"a") && store.begin(b"b"));
-        store.end(b"a");
-        assert!(!store.is_fetching(b"a") && store.begin(b"a"));
+        let first = store.begin(b"a", 0).unwrap();
+        assert!(store.begin(b"a", WAIT_MS - 1).is_none() && store.begin(b"b", 0).is_some());
+        let second = store.begin(b"a", WAIT_MS).expect("the first takes too long");
+        store.end(b"a", first);
+        assert!(store.is_fetching(b"a", WAIT_MS), "the end of another's");
+        store.end(b"a", second);
+        assert!(!store.is_fetching(b"a", WAIT_MS) && store.begin(b"a", WAIT_MS).is_some());
+    }
+
+    #[test]
+    fn one_key_has_so_many_entries_and_no_more() {
+        let generations = Generations::new();
+        let mut store = Store::new(100_000, 1 << 30);
+        for number in 0..10 * MAX_VARIANTS {
+            let language = vec![(
+                b"accept-language"[..].into(),
+                number.to_string().into_bytes().into(),
+            )];
+            store.put(b"/", language, stored("x"), 0, 100, generations.of(b"/"));
+        }
+        assert_eq!(store.entries[&b"/"[..]].len(), MAX_VARIANTS);
+        assert_eq!(store.count, MAX_VARIANTS);
+        assert!(store.order.len() <= 2 * store.count + 65);
+        assert_eq!(
+            store.bytes,
+            store.entries[&b"/"[..]]
+                .iter()
+                .map(|entry| entry.bytes)
+                .sum::<usize>()
+        );
+    }
+
+    #[test]
+    fn content_on_its_way_is_bounded() {
+        let mut store = Store::new(10, 1000);
+        assert!(store.reserve(600) && !store.reserve(600) && store.reserve(400));
+        store.release(1000);
+        assert!(store.reserve(1000));
     }
 }
