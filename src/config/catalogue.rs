@@ -72,7 +72,7 @@ pub(super) fn find(name: &str) -> Result<Policy, String> {
         .chain(LATER.iter().copied());
     let advice = crate::located::nearest(name, all).map(|name| format!("; did you mean `{name}`?"));
     let valid = || {
-        let names: Vec<_> = available().map(|(available, _)| available).collect();
+        let names: Vec<_> = named().map(|(available, _)| available).collect();
         format!("; valid: {}", names.join(", "))
     };
     Err(format!("unknown policy `{name}`{}", advice.unwrap_or_else(valid)))
@@ -81,11 +81,14 @@ pub(super) fn find(name: &str) -> Result<Policy, String> {
 /// By the names they are bound with. The vendor's own come with a suffix; without it they are what its control plane
 /// calls the same policy.
 fn available() -> impl Iterator<Item = (&'static str, Policy)> {
+    named().chain(named().map(|(name, policy)| (name.strip_suffix(SUFFIX).unwrap_or(name), policy)))
+}
+
+/// Each by one name.
+fn named() -> impl Iterator<Item = (&'static str, Policy)> {
     let chained = policy::Kind::ALL.map(|(name, kind)| (name, Policy::Chained(kind)));
     let shaping = Shaping::ALL.map(|(name, shaping)| (name, Policy::Shaping(shaping)));
-    let suffixed = chained.into_iter().chain(shaping);
-    let bare = (suffixed.clone()).map(|(name, policy)| (name.strip_suffix(SUFFIX).unwrap_or(name), policy));
-    ROUTING.into_iter().chain(suffixed).chain(bare)
+    ROUTING.into_iter().chain(chained).chain(shaping)
 }
 
 pub(super) const ROUTE: &str = "route";
@@ -99,7 +102,6 @@ const LATER: &[&str] = &[
     // the port and the connection
     "tls",
     "tls-outbound",
-    // traffic
     // who may
     "ldap-authentication-flex",
     "openidconnect-access-token-enforcement-flex",

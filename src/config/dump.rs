@@ -299,6 +299,7 @@ fn bare(text: &str, style: Style) -> Option<Value> {
 fn is_secret(key: &str) -> bool {
     // What is said about a secret is none.
     let about = [
+        "CachingKey",
         "Expression",
         "Format",
         "Header",
@@ -382,4 +383,4 @@ fn driver(choice: DriverChoice) -> &'static str {
     }
 }
 
-const HIDDEN: &str = "***";
+pub(super) const HIDDEN: &str = "***";

@@ -23,6 +23,8 @@ pub(super) struct Model {
     /// Where policies' keys are published.
     pub(super) key_sources: Vec<Arc<KeySource>>,
     pub(super) settings: Settings,
+    /// Bindings whose selector selects no API: where, and which.
+    pub(super) idle: Vec<(Origin, String)>,
 }
 
 pub(super) struct Api {

@@ -1,6 +1,7 @@
 //! Whole configurations: what they compile to, how they are dumped; what is wrong with others is in `problems`.
 
 mod contracts;
+mod notes;
 mod problems;
 mod traffic;
 
@@ -533,6 +534,7 @@ fn a_dump_hides_credentials_and_not_what_carries_them() {
                  tokenFetchTimeout: 7, upstreamTokenHeaderName: X-Token, tokenRequestBodyFormat: json}";
     let key = "targetRef: {kind: Service, name: s}, policyRef: {name: credential-injection-api-key}, \
                config: {authType: apiKey, apiKey: hush4, customHeader: X-Key}";
+    let caching = "targetRef: {name: a}, policyRef: {name: http-caching}, config: {httpCachingKey: '#[attributes.method]'}";
     let text = [
         bound_api("a"),
         service("s"),
@@ -544,6 +546,7 @@ fn a_dump_hides_credentials_and_not_what_carries_them() {
         document("PolicyBinding", "h", injection),
         document("PolicyBinding", "t", token),
         document("PolicyBinding", "k", key),
+        document("PolicyBinding", "c", caching),
     ]
     .concat();
     let environment = Environment::fixed([]);
@@ -558,6 +561,7 @@ fn a_dump_hides_credentials_and_not_what_carries_them() {
         "X-Token",
         "json",
         "X-Key",
+        "#[attributes.method]",
         ": 7",
     ] {
         assert!(dumped.contains(shown), "{shown}: {dumped}");

@@ -43,6 +43,8 @@ pub(super) struct Facts {
     pub retries: Cell<u8>,
     /// A policy refused with an answer of its own.
     pub refusal: Cell<Option<Refusal>>,
+    /// The policy that ended it: index of the chain, position in it.
+    pub policy: Cell<Option<(u32, u32)>>,
     /// The request's body has been read to its end (or there is none): the next byte is the next request's.
     pub request_read: Cell<bool>,
     /// A request has begun, so there is something to record.
@@ -397,6 +399,11 @@ async fn answer(
     fault: &Fault,
 ) -> After {
     let shard = &connection.shard.clone();
+    if fault.phase == Phase::Policy
+        && let Some(api) = api
+    {
+        facts.policy.set(policies::last(live, scratch, facts, api));
+    }
     if facts.answered.get() {
         // The head is out and its body cannot be completed: the client must see that it is cut.
         return After::Reset;
@@ -526,6 +533,11 @@ fn record(
         ended: fault
             .map(Ended::from)
             .or_else(|| facts.refusal.get().map(|refusal| Ended::from(&refusal.fault()))),
+        policy: facts
+            .policy
+            .get()
+            .map_or("", |policy| policies::name(live, policy)),
+        client_id: scratch.authentication.client_id.as_deref().unwrap_or_default(),
         truncated: false,
     };
     if !records.push(&record) {

@@ -255,12 +255,14 @@ impl OnResponse<'_> {
             context: &context,
         };
         let (inner, outer) = &mut *self.progress.borrow_mut();
-        for (chain, progress) in [(outbound, outer), (self.api.chain, inner)] {
+        let mut meet = |chain: usize, progress: &mut Progress| {
             let policies = &self.live.snapshot.chains[chain].policies;
             policies.on_response(&mut response, &self.live.locals[chain], progress);
-            if response.failed.is_some() {
-                break;
-            }
+            response.failed.is_none()
+        };
+        if meet(outbound, outer) && !meet(self.api.chain, inner) {
+            // The service's chain was met to its end: the refusal that comes instead is none of its business.
+            outer.clear();
         }
         match response.failed {
             None => Ok(filters),
@@ -300,11 +302,8 @@ pub(super) fn on_reply(
     let shard = &connection.shard;
     let random = || shard.random();
     let context = context(connection.ends(live), shard, api, path, request_id, &random);
-    // A service's chain is met after all of the API's.
-    let last = progress.last().map(|position| (outbound, position));
-    let last = last.or_else(|| policies.last().map(|position| (api.chain, position)));
-    let violation = refused.zip(last).map(|(kind, (chain, position))| Violation {
-        policy: live.snapshot.chains[chain].policies.name(position),
+    let violation = refused.zip(facts.policy.get()).map(|(kind, policy)| Violation {
+        policy: name(live, policy),
         kind,
     });
     let mut response = Response {
@@ -323,7 +322,27 @@ pub(super) fn on_reply(
     for (chain, progress) in [(outbound, progress), (api.chain, policies)] {
         let policies = &live.snapshot.chains[chain].policies;
         policies.on_response(&mut response, &live.locals[chain], progress);
+        // What can't be done to an answer of our own is left undone; those before it are met all the same.
+        while response.failed.take().is_some() {
+            policies.on_response(&mut response, &live.locals[chain], progress);
+        }
     }
+}
+
+/// The policy that was run last: index of its chain, position in it. To be asked before the answer's hooks are run.
+pub(super) fn last(live: &Live, scratch: &Scratch, facts: &Facts, api: &Api) -> Option<(u32, u32)> {
+    // A service's chain is met after all of the API's.
+    let outbound = facts.cluster.get().zip(scratch.outbound.last());
+    let outbound = outbound.map(|(cluster, position)| (live.snapshot.outbound[cluster], position));
+    let last = outbound.or_else(|| scratch.policies.last().map(|position| (api.chain, position)));
+    last.map(|(chain, position)| (chain as u32, position as u32))
+}
+
+/// `namespace/name` of its binding.
+pub(super) fn name(live: &Live, (chain, position): (u32, u32)) -> &str {
+    live.snapshot.chains[chain as usize]
+        .policies
+        .name(position as usize)
 }
 
 /// A policy's own answer.
@@ -338,6 +357,9 @@ async fn send(
 ) -> After {
     let shard = connection.shard.clone();
     let refused = answer.refusal.map(|refusal| refusal.kind);
+    if refused.is_some() {
+        facts.policy.set(last(live, scratch, facts, api));
+    }
     on_reply(
         connection,
         live,

@@ -154,6 +154,12 @@ pub fn render_json(record: &Record<'_>, out: &mut Vec<u8>) {
             text(out, "phase", labels::phase(ended.phase).as_bytes());
         }
     }
+    if !record.policy.is_empty() {
+        text(out, "policy", record.policy.as_bytes());
+    }
+    if !record.client_id.is_empty() {
+        text(out, "client_id", record.client_id);
+    }
     if record.truncated {
         key(out, "truncated");
         out.extend_from_slice(b"true");

@@ -172,7 +172,17 @@ fn encode(record: &Record<'_>, out: &mut Vec<u8>) {
         (record.host, HOST_LIMIT),
         (record.request_id, REQUEST_ID_LIMIT),
     ];
-    if put_strings(&strings, out) || record.truncated {
+    let mut cut = put_strings(&strings, out);
+    // Most requests have neither.
+    if !record.policy.is_empty() || !record.client_id.is_empty() {
+        flags |= HAS_POLICY_FACTS;
+        let strings = [
+            (record.policy.as_bytes(), NAME_LIMIT),
+            (record.client_id, CLIENT_ID_LIMIT),
+        ];
+        cut |= put_strings(&strings, out);
+    }
+    if cut || record.truncated {
         flags |= TRUNCATED;
     }
     out[flags_at] = flags;
@@ -245,7 +255,7 @@ impl<'a> Reader<'a> {
                 phase: *PHASES.get(usize::from(phase))?,
             })
         })();
-        Some(Record {
+        let mut record = Record {
             unix_millis,
             client,
             endpoint: (flags & HAS_ENDPOINT != 0).then_some(endpoint),
@@ -269,7 +279,14 @@ impl<'a> Reader<'a> {
             target: self.bytes()?,
             host: self.bytes()?,
             request_id: self.bytes()?,
-        })
+            policy: "",
+            client_id: b"",
+        };
+        if flags & HAS_POLICY_FACTS != 0 {
+            record.policy = self.name()?;
+            record.client_id = self.bytes()?;
+        }
+        Some(record)
     }
 
     fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
@@ -316,6 +333,7 @@ const KEEP_ALIVE: u8 = 1;
 const HTTP_10: u8 = 2;
 const HAS_ENDPOINT: u8 = 4;
 const TRUNCATED: u8 = 8;
+const HAS_POLICY_FACTS: u8 = 16;
 
 /// Bytes of `namespace/name`: two Kubernetes names of 253 bytes and the slash.
 const NAME_LIMIT: usize = 507;
@@ -327,6 +345,8 @@ const TARGET_LIMIT: usize = 4096;
 const HOST_LIMIT: usize = 259;
 const REQUEST_ID_LIMIT: usize = 128;
 const CATEGORY_LIMIT: usize = 256;
+/// That of a contract; a token may say more.
+const CLIENT_ID_LIMIT: usize = 256;
 
 const LONGEST: usize = if LONGEST_RECORD > LONGEST_MESSAGE {
     LONGEST_RECORD
@@ -340,8 +360,9 @@ const LONGEST_RECORD: usize = 1
     + 2 * 18
     + 2
     + 5
-    + 6 * 2
-    + 2 * NAME_LIMIT
+    + 8 * 2
+    + 3 * NAME_LIMIT
+    + CLIENT_ID_LIMIT
     + METHOD_LIMIT
     + TARGET_LIMIT
     + HOST_LIMIT

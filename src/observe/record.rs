@@ -41,6 +41,10 @@ pub struct Record<'a> {
     pub keep_alive: bool,
     /// None: the exchange came to its proper end.
     pub ended: Option<Ended>,
+    /// `namespace/name` of the policy that ended it; "" where none did.
+    pub policy: &'a str,
+    /// The client application, as the access policies found it; empty where none did. As sent: any bytes.
+    pub client_id: &'a [u8],
     /// Whether a string was cut on its way through the queue; false when a shard makes the record.
     pub truncated: bool,
 }
@@ -100,6 +104,8 @@ impl Default for Record<'_> {
             retries: 0,
             keep_alive: false,
             ended: None,
+            policy: "",
+            client_id: b"",
             truncated: false,
         }
     }

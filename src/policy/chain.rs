@@ -130,12 +130,19 @@ impl Chain {
         if !self.sees_responses {
             return;
         }
-        let met = self.bound.iter().zip(locals).zip(&mut progress.states);
-        for ((bound, local), state) in met.rev() {
+        let met = self
+            .bound
+            .iter()
+            .zip(locals)
+            .zip(&mut progress.states)
+            .enumerate();
+        for (position, ((bound, local), state)) in met.rev() {
             if !matches!(state, State::NotRun) {
                 bound.policy.on_response(response, local, state);
                 if response.failed.is_some() {
-                    // Those before it meet the refusal that comes instead.
+                    // Those before it, and they alone, meet the refusal that comes instead. It stays the last one.
+                    *state = State::NotRun;
+                    progress.states.truncate(position + 1);
                     return;
                 }
             }

@@ -3,7 +3,7 @@
 use super::{
     Request, Site, Step,
     client::{self, CLIENT_ID, Clients, Source},
-    template,
+    expression,
 };
 use crate::{
     choice,
@@ -89,7 +89,7 @@ pub(super) fn expressions(
     problems: &mut Problems,
 ) -> Option<Source> {
     let default = Located::new(CLIENT_ID.to_owned(), origin.clone());
-    let id = template(
+    let id = expression(
         "clientIdExpression",
         id.unwrap_or(&default),
         &Scope::REQUEST,
@@ -97,7 +97,7 @@ pub(super) fn expressions(
     )?;
     let secret = match secret {
         None => None,
-        Some(written) => Some(template(
+        Some(written) => Some(expression(
             "clientSecretExpression",
             written,
             &Scope::REQUEST,

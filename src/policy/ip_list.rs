@@ -2,7 +2,7 @@
 
 mod addresses;
 
-use super::{Refusal, Request, Step, template};
+use super::{Refusal, Request, Step, expression};
 use crate::{
     expr::{Scope, Template, Value},
     fault::Kind,
@@ -49,7 +49,7 @@ impl IpList {
         }
         let default = Located::new(DEFAULT_EXPRESSION.to_owned(), origin.clone());
         let written = spec.expression.as_ref().unwrap_or(&default);
-        let expression = template("ipExpression", written, &Scope::REQUEST, problems);
+        let expression = expression("ipExpression", written, &Scope::REQUEST, problems);
         let addresses = problems.within("ips", |problems| Addresses::compile(&spec.ips, problems));
         Some(Self {
             addresses: addresses?,

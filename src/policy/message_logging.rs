@@ -3,7 +3,7 @@
 //! They leave the shard as access records do, through a queue that never makes it wait, and are escaped where they are
 //! written: whatever a client sent, a message is one line.
 
-use super::{ExchangeView, Request, Response, State, Step, Wait, template};
+use super::{ExchangeView, Request, Response, State, Step, Wait, condition, template};
 use crate::{
     choice,
     expr::{Object, Scope, Template, Value},
@@ -217,22 +217,8 @@ impl Item {
             vars: if second { ANSWER_VARS } else { REQUEST_VARS },
         };
         let message = template("message", &spec.message, &scope, problems);
-        let condition = spec.conditional.as_ref().map(|written| {
-            let parsed = template("conditional", written, &scope, problems)?;
-            if parsed
-                .literal()
-                .is_some_and(|text| !matches!(text, "true" | "false"))
-            {
-                let message = format!("`{}` is neither true, false nor an expression", written.value);
-                problems.within("conditional", |problems| {
-                    problems.report(&written.origin, message)
-                });
-                return None;
-            }
-            Some(parsed)
-        });
-        let condition = match condition {
-            Some(parsed) => Some(parsed?),
+        let condition = match &spec.conditional {
+            Some(written) => Some(condition("conditional", written, &scope, problems)?),
             None => None,
         };
         Some(Self {

@@ -49,7 +49,7 @@ pub use contracts::{Client, Contracts, Terms};
 pub use exchange::{Answer, Event, Refusal, Request, Response, State, Step, Violation, Wait};
 pub use filter::Filter;
 pub use local::Local;
-pub use site::{Destination, Site, Upstreams, template};
+pub use site::{Destination, Site, Upstreams, condition, expression, template};
 pub use view::ExchangeView;
 
 use crate::located::{Decode, Node, Origin, Problems, schema::Definitions};
@@ -247,7 +247,7 @@ impl Kind {
         )
     }
 
-    /// `origin` is where the policy is named, for what is missing. None when it could not be compiled; then at least
+    /// `origin` is where the policy is named, for a configuration that is missing. None when it could not be compiled; then at least
     /// one problem was reported.
     pub fn compile(
         self,
@@ -257,6 +257,8 @@ impl Kind {
         problems: &mut Problems,
     ) -> Option<Policy> {
         let before = problems.len();
+        // What is wrong with all of it stands where it does.
+        let origin = config.map_or(origin, |config| &config.origin);
         let policy = match self {
             Self::AccessBlock => access_block::check(config, problems).then_some(Policy::AccessBlock),
             Self::BasicAuthentication => basic_authentication::BasicAuthentication::compile(

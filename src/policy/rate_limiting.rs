@@ -1,10 +1,9 @@
 //! `rate-limiting-flex`: so many requests in a window of time, for each value of an expression or for all together.
 
 use super::{
-    Local, Refusal, Request, Response, ShardParts, State, Step,
+    Local, Refusal, Request, Response, ShardParts, State, Step, expression,
     quota::{self, Fields, Quota, Told},
     rate_limit::{Decision, Fingerprint, Limit, LimitSpec, Limits},
-    template,
 };
 use crate::{
     expr::{Scope, Template},
@@ -50,7 +49,7 @@ impl RateLimiting {
         }
         let key = match &spec.key_selector {
             None => None,
-            Some(written) => Some(template("keySelector", written, &Scope::REQUEST, problems)?),
+            Some(written) => Some(expression("keySelector", written, &Scope::REQUEST, problems)?),
         };
         let limits: Box<[Limit]> = spec.rate_limits.iter().map(LimitSpec::limit).collect();
         let told = Told {

@@ -140,6 +140,52 @@ pub fn template(
         .ok()
 }
 
+/// A field that is an expression or wrong: text would come to the same for every request, which as a key, a name or an
+/// address is one for everybody. The text is not shown, since it may have come from a secret. None after a problem at
+/// `key`.
+pub fn expression(
+    key: &str,
+    written: &Located<String>,
+    scope: &Scope,
+    problems: &mut Problems,
+) -> Option<Template> {
+    let parsed = template(key, written, scope, problems)?;
+    if parsed.literal().is_none() {
+        return Some(parsed);
+    }
+    let message = if written.trim().is_empty() {
+        "is empty: leave it out for the default"
+    } else {
+        "is text, which is the same for every request: an expression stands in `#[…]`, as in \
+         `#[attributes.headers['x']]`"
+    };
+    problems.within(key, |problems| problems.report(&written.origin, message));
+    None
+}
+
+/// A field that says whether: an expression, `true` or `false`. None after a problem at `key`.
+pub fn condition(
+    key: &str,
+    written: &Located<String>,
+    scope: &Scope,
+    problems: &mut Problems,
+) -> Option<Template> {
+    let parsed = template(key, written, scope, problems)?;
+    if parsed
+        .literal()
+        .is_none_or(|text| matches!(text, "true" | "false"))
+    {
+        return Some(parsed);
+    }
+    let message = if written.trim().is_empty() {
+        "is empty: leave it out for the default"
+    } else {
+        "is neither true, false nor an expression, which stands in `#[…]`"
+    };
+    problems.within(key, |problems| problems.report(&written.origin, message));
+    None
+}
+
 /// Counted as editors do, from 1.
 fn at(text: &str, byte: usize) -> usize {
     text.char_indices().take_while(|(start, _)| *start < byte).count() + 1

@@ -61,6 +61,32 @@ both_drivers! {
         assert_eq!((&lines[1]["status"], &lines[1]["ended_by"]), (&400.into(), &"client".into()), "{}", lines[1]);
     }
 
+    fn refusals_say_which_policy_and_who(driver) {
+        let origin = Origin::answering(ok("x"));
+        let bound = |name: &str, policy: &str, order: u8, more: &str| {
+            let target = "targetRef: { kind: ApiInstance, name: test }";
+            let spec = format!("{target}\npolicyRef: {{ name: {policy} }}\norder: {order}\n{more}");
+            config::document("PolicyBinding", name, &spec)
+        };
+        let limit = "config:\n  rateLimits: [ { maximumRequests: 1, timePeriodInMilliseconds: 3600000 } ]\n\
+                     \x20 keySelector: '#[authentication.clientId]'\n";
+        let yaml = config::api(&origin.url)
+            + &bound("who", "client-id-enforcement-flex", 1, "")
+            + &bound("limit", "rate-limiting-flex", 2, limit)
+            + &config::document("Contract", "acme", "apiId: test\nclient: { id: acme, secret: s3cret }\n")
+            + &config::configuration("accessLog", "path: '@folder@/access.log'\nformat: json");
+        let gateway = Gateway::start(driver, yaml);
+        let mut client = gateway.client();
+        let mut ask = |lines: &str| client.send(get_request("/", lines)).response().status;
+        let acme = "client_id: acme\r\n";
+        assert_eq!([ask(acme), ask(acme), ask("client_id: other\r\n"), ask("")], [200, 429, 401, 401]);
+        let lines = lines(&gateway, 4);
+        let seen = |field: &str| lines.iter().map(|line| line[field].as_str().unwrap_or("-")).collect::<Vec<_>>();
+        assert_eq!(seen("policy"), ["-", "default/limit", "default/who", "default/who"]);
+        assert_eq!(seen("client_id"), ["acme", "acme", "-", "-"]);
+        assert_eq!(seen("fault"), ["-", "rate_limited", "unauthorized", "unauthorized"]);
+    }
+
     fn every_exchange_of_a_connection_has_its_line(driver) {
         let origin = Origin::answering(ok("x"));
         let gateway = logging(driver, &origin.url);

@@ -113,7 +113,7 @@ both_drivers! {
         // An access policy ahead admits; where its rules leave a request alone, that is not given what is not for it.
         let origin = counting("");
         let basic = binding("basic", "http-basic-authentication-flex", USER, "rules:\n- { path: '.*', headers: { x-open: '^$|no' } }\n");
-        let config = "httpCachingKey: everything";
+        let config = "httpCachingKey: \"#['everything']\"";
         let gateway = Gateway::setup(driver, cached(&origin, config, &[basic])).shards(1).start();
         let mut client = gateway.client();
         let closed = format!("X-Open: no\r\n{authorization}");

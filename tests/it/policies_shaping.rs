@@ -84,6 +84,45 @@ both_drivers! {
         assert_eq!(gateway.get("/?v=a&w=b").status, 200);
     }
 
+    /// CORS first of all, then three that log or fail on the way back, and one that refuses.
+    fn an_answer_that_fails_on_its_way_meets_the_rest_of_the_way_once(driver) {
+        let origin = Origin::answering(ok("in"));
+        let log = |name: &str, order: u8| {
+            let message = format!("#['{name} ' ++ attributes.statusCode ++ ' ' ++ (vars.violation.policyName default 'none')]");
+            let config = format!(
+                "loggingConfiguration:\n- itemName: {name}\n  itemData: {{ message: \"{message}\", secondSection: true, level: INFO }}\n"
+            );
+            binding(name, "message-logging-flex", &config, &format!("order: {order}\n"))
+        };
+        let failing = "outboundHeaders:\n- { key: X-Value, value: '#[attributes.queryParams.v ++ attributes.queryParams.w]' }\n";
+        let yaml = with(&origin, &[
+            binding("cors", "cors-flex", "publicResource: true\n", ""),
+            log("outer", 1),
+            binding("failing", "header-injection-flex", failing, "order: 2\n"),
+            log("inner", 3),
+            binding("closed", "access-block", "{}", "order: 4\nrules: [ { path: /closed } ]\n"),
+        ]) + &config::configuration("accessLog", "path: '@folder@/access.log'\nformat: json");
+        let gateway = Gateway::start(driver, yaml);
+        let mut client = gateway.client();
+        for (target, status) in [("/open", 500), ("/closed", 403)] {
+            let answer = client.send(get_request(target, "Origin: https://app.example\r\n")).response();
+            assert_eq!((answer.status, answer.get("access-control-allow-origin")), (status, Some("*")), "{target}");
+        }
+        let log = gateway.folder.path().join("access.log");
+        let read = || std::fs::read_to_string(&log).unwrap_or_default();
+        eventually("the lines are written", || read().matches("\"keep_alive\"").count() == 2);
+        let lines: Vec<serde_json::Value> = read().lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+        let messages: Vec<_> = lines.iter().filter_map(|line| line["message"].as_str()).collect();
+        assert_eq!(messages, [
+            "inner 200 none",
+            "outer 500 default/failing",
+            "inner 403 default/closed",
+            "outer 403 default/closed",
+        ]);
+        let policies: Vec<_> = lines.iter().filter_map(|line| line["policy"].as_str()).collect();
+        assert_eq!(policies, ["default/failing", "default/closed"]);
+    }
+
     fn clients_are_sent_elsewhere(driver) {
         let origin = Origin::answering(ok("in"));
         let start = |config: &str, more: &str| {

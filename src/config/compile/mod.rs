@@ -117,7 +117,15 @@ pub(super) fn compile(
         .for_each(|service| policies::sort(&mut service.policies));
     let (calls, key_sources) = calls.into_parts();
     tls::secure(&mut services, problems);
+    let idle = resources.bindings.iter().filter_map(|binding| {
+        let target = &binding.spec.as_ref()?.target;
+        let selector = target.selector.as_ref()?;
+        let none = !resources.apis.iter().any(|api| policies::selects(selector, api));
+        none.then(|| (target.origin.clone(), binding.label()))
+    });
+    let idle = idle.collect();
     let mut model = Model {
+        idle,
         apis: Vec::new(),
         services,
         contracts,

@@ -1,8 +1,14 @@
 //! What would surprise but isn't wrong: a line each, for `check` and the log.
 
 use crate::{
-    config::{model::Model, resource::Rule},
-    located::Located,
+    config::{
+        catalogue::{self, Policy as Known},
+        dump::HIDDEN,
+        model::{Api, Model, Policy, Route, Shaping},
+        resource::Rule,
+    },
+    located::{Located, Node, Origin, Value},
+    policy::Kind,
 };
 
 /// In the order of the APIs.
@@ -12,12 +18,24 @@ pub(in crate::config) fn notes(model: &Model) -> Vec<String> {
         notes.push("no ApiInstance is configured: nothing is served".to_owned());
     }
     for api in &model.apis {
-        for rule in api.routes.iter().flat_map(|route| &route.written) {
+        for rule in rules(api) {
             notes.extend(vain(rule).into_iter().map(|(field, expression, why)| {
                 let (place, name, expression) = (&expression.origin, &api.id.name, &expression.value);
                 format!("{place}: ApiInstance/{name}: {field} `{expression}` matches no request: {why}")
             }));
+            if let Some(path) = rule
+                .spec
+                .path
+                .as_ref()
+                .filter(|path| repeats(&api.base_path, path))
+            {
+                notes.push(format!(
+                    "{}: ApiInstance/{}: path `{}` begins with the base path, which is taken off before it is matched",
+                    path.origin, api.id.name, path.value
+                ));
+            }
         }
+        notes.extend(closed(api, model));
         let catch_all = api.routes.iter().position(|route| route.written.is_empty());
         if let Some(position) = catch_all.filter(|position| position + 1 < api.routes.len()) {
             let shadowed = api.routes.len() - position - 1;
@@ -27,7 +45,67 @@ pub(in crate::config) fn notes(model: &Model) -> Vec<String> {
             ));
         }
     }
+    let nobody = model.idle.iter().map(|(place, binding)| {
+        format!(
+            "{place}: {binding}: no ApiInstance carries the labels of its selector: it applies to nothing"
+        )
+    });
+    notes.extend(nobody);
+    let services = model.services.iter().flat_map(|service| &service.policies);
+    let mut dumped: Vec<(&Origin, &Policy)> =
+        (model.apis.iter().flat_map(|api| &api.policies).chain(services))
+            .filter_map(|policy| Some((starred(policy.config.as_ref()?)?, policy)))
+            .collect();
+    // A selection of several APIs is one place.
+    dumped.dedup_by(|one, other| one.0 == other.0);
+    notes.extend(dumped.into_iter().map(|(place, policy)| {
+        let name = &policy.name;
+        format!("{place}: `{HIDDEN}` is what `dump` writes in the place of a secret, and `{name}` takes it for one")
+    }));
     notes
+}
+
+/// Of routes and policies, each once though it stands in several.
+fn rules(api: &Api) -> impl Iterator<Item = &Rule> {
+    let routes = api.routes.iter().map(|route: &Route| &route.written);
+    let policies = api.policies.iter().map(|policy: &Policy| &policy.written);
+    let shaping = api.shaping.iter().map(|shaping: &Shaping| &shaping.written);
+    routes.chain(policies).chain(shaping).flatten()
+}
+
+/// It could be meant: `/shop/shop/x` is a path. It hardly ever is, and a policy that guards nothing goes unseen.
+fn repeats(base_path: &str, expression: &str) -> bool {
+    let behind = expression.strip_prefix(base_path);
+    base_path != "/"
+        && !base_path.is_empty()
+        && behind.is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '(']))
+}
+
+/// A policy that asks for contracts where the API has none.
+fn closed(api: &Api, model: &Model) -> Option<String> {
+    if model.contracts.iter().any(|contract| contract.api == api.id) {
+        return None;
+    }
+    let asks = |policy: &&Policy| {
+        matches!(
+            catalogue::find(&policy.name),
+            Ok(Known::Chained(Kind::ClientIdEnforcement | Kind::RateLimitingSla))
+        )
+    };
+    let policy = api.policies.iter().find(asks)?;
+    Some(format!(
+        "{}: ApiInstance/{}: `{}` lets nobody in: the API has no Contract",
+        api.origin, api.id.name, policy.name
+    ))
+}
+
+/// The first text that `dump` has put there.
+fn starred(node: &Node) -> Option<&Origin> {
+    match &node.value {
+        Value::Map(map) => map.entries.iter().find_map(|(_, node)| starred(node)),
+        Value::List(items) => items.iter().find_map(starred),
+        Value::Scalar(scalar) => (scalar.text == HIDDEN).then_some(&node.origin),
+    }
 }
 
 type Vain<'r> = (&'static str, &'r Located<String>, &'static str);

@@ -64,6 +64,33 @@ fn bad_configurations_say_what_and_where() {
             inline("client-id-enforcement-flex", "clientIdExpression: \"#[payload]\""),
             "config.clientIdExpression: ".to_owned(),
         ),
+        // Text where an expression is meant: without its brackets, or empty as tools write a field that nobody filled in.
+        (
+            inline(
+                "rate-limiting-flex",
+                &format!("{limits}, keySelector: \"attributes.headers['x-api-key']\""),
+            ),
+            "config.keySelector: is text, which is the same for every request".to_owned(),
+        ),
+        (
+            inline("client-id-enforcement-flex", "clientSecretExpression: ''"),
+            "config.clientSecretExpression: is empty".to_owned(),
+        ),
+        (
+            inline("ip-allowlist-flex", "ips: [10.0.0.1], ipExpression: 10.0.0.1"),
+            "config.ipExpression: is text".to_owned(),
+        ),
+        (
+            inline("http-caching-flex", "httpCachingKey: attributes.requestPath"),
+            "config.httpCachingKey: is text".to_owned(),
+        ),
+        (
+            inline(
+                "http-caching-flex",
+                "requestExpression: attributes.method == 'GET'",
+            ),
+            "config.requestExpression: is neither true, false nor an expression".to_owned(),
+        ),
         (
             inline("response-timeout-flex", "timeout: 0"),
             "config.timeout: must be between 1 and 604800".to_owned(),

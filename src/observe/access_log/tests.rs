@@ -36,6 +36,8 @@ fn a_line_in_full() {
         retries: 1,
         keep_alive: true,
         ended: None,
+        policy: "",
+        client_id: b"",
         truncated: false,
     };
     assert_eq!(
@@ -49,6 +51,20 @@ fn a_line_in_full() {
             "\n"
         )
     );
+}
+
+#[test]
+fn a_line_says_which_policy_and_which_client() {
+    let record = Record {
+        policy: "default/limit",
+        client_id: b"a\"\xff\n",
+        ..Record::default()
+    };
+    let parsed = parsed(&record);
+    assert_eq!(parsed["policy"], "default/limit");
+    assert_eq!(parsed["client_id"], "a\"\u{fffd}\n");
+    assert!(!line(&Record::default()).contains("policy"));
+    assert!(!line(&Record::default()).contains("client_id"));
 }
 
 #[test]

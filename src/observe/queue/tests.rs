@@ -25,6 +25,8 @@ fn sample() -> Record<'static> {
             kind: Kind::TimedOut,
             phase: Phase::ResponseHead,
         }),
+        policy: "default/orders-limit",
+        client_id: b"mobile-app",
         truncated: false,
     }
 }
@@ -120,12 +122,17 @@ fn the_longest_record_fits_the_smallest_queue() {
         request_id: &long,
         api: &name,
         cluster: &name,
+        policy: &name,
+        client_id: &long,
         ..sample()
     };
     let mut bytes = Vec::new();
     encode(&record, &mut bytes);
     assert_eq!(bytes.len(), LONGEST_RECORD);
-    through(&record, |seen| assert_eq!(seen.cluster.len(), NAME_LIMIT));
+    through(&record, |seen| {
+        assert_eq!((seen.cluster.len(), seen.policy.len()), (NAME_LIMIT, NAME_LIMIT));
+        assert_eq!(seen.client_id.len(), CLIENT_ID_LIMIT);
+    });
 }
 
 #[test]

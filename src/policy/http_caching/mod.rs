@@ -12,7 +12,9 @@ mod store;
 pub(super) use fill::Fill;
 pub(super) use store::Store;
 
-use super::{Answer, Event, Local, Request, Response, ShardParts, Site, State, Step, Wait, template};
+use super::{
+    Answer, Event, Local, Request, Response, ShardParts, Site, State, Step, Wait, condition, expression,
+};
 use crate::{
     clock::Tick,
     expr::{Scope, Template},
@@ -115,14 +117,15 @@ impl HttpCaching {
                 problems.report(&name.origin, message)
             });
         }
-        let mut parse = |key: &str, written: &Option<Located<String>>, scope: &Scope| {
+        let key = (spec.key.as_ref())
+            .and_then(|written| expression("httpCachingKey", written, &Scope::REQUEST, problems));
+        let mut whether = |key: &str, written: &Option<Located<String>>, scope: &Scope| {
             written
                 .as_ref()
-                .and_then(|written| template(key, written, scope, problems))
+                .and_then(|written| condition(key, written, scope, problems))
         };
-        let key = parse("httpCachingKey", &spec.key, &Scope::REQUEST);
-        let request = parse("requestExpression", &spec.request, &Scope::REQUEST);
-        let response = parse("responseExpression", &spec.response, &Scope::RESPONSE);
+        let request = whether("requestExpression", &spec.request, &Scope::REQUEST);
+        let response = whether("responseExpression", &spec.response, &Scope::RESPONSE);
         if problems.len() > before {
             return None;
         }

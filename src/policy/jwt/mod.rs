@@ -17,7 +17,7 @@ pub(super) use keys::JwtLocal;
 pub use source::{KeySource, Place};
 pub(super) use spec::JwtValidationSpec;
 
-use super::{Contracts, Local, Refusal, Request, Site, Step, bearer, headers, template};
+use super::{Contracts, Local, Refusal, Request, Site, Step, bearer, expression, headers, template};
 use crate::{
     expr::{Scope, Template, Tree, Value},
     fault::Kind,
@@ -62,7 +62,7 @@ impl JwtValidation {
             Some(JwtOrigin::Expression) => {
                 let default = Located::new(DEFAULT_EXPRESSION.to_owned(), origin.clone());
                 let written = spec.expression.as_ref().unwrap_or(&default);
-                Some(template("jwtExpression", written, &Scope::REQUEST, problems)?)
+                Some(expression("jwtExpression", written, &Scope::REQUEST, problems)?)
             }
             Some(JwtOrigin::Bearer) | None => None,
         };
@@ -95,7 +95,7 @@ impl JwtValidation {
         let to_headers = to_headers.collect();
         let default = Located::new(DEFAULT_CLIENT_ID.to_owned(), origin.clone());
         let client_id = spec.client_id.as_ref().unwrap_or(&default);
-        let client_id = template("clientIdExpression", client_id, &CLAIMS, problems);
+        let client_id = super::expression("clientIdExpression", client_id, &CLAIMS, problems);
         let algorithm = algorithm?;
         Some(Self {
             algorithm,
