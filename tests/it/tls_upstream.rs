@@ -321,8 +321,8 @@ both_drivers! {
         let secured = bytes_each(driver, &authority, |script| Origin::start_tls(&authority.server(HERE), script));
         let plain = bytes_each(driver, &authority, |script| Origin::start(script));
         crate::support::say(&format!("{driver:?}: {secured} bytes a connection, {plain} in plain text"));
-        // Some 5 KiB, and as much again of what the allocator has not given back: a held buffer would be 16 KiB more.
-        assert!(secured < plain + 18 * 1024, "{secured} bytes, {plain} in plain text");
+        // Some 7 KiB more: a held buffer would be another 16 KiB.
+        assert!(secured < plain + 14 * 1024, "{secured} bytes, {plain} in plain text");
     }
 
     /// Names go into SNI, and into the check.
@@ -381,7 +381,12 @@ fn bytes_each(driver: Driver, authority: &Authority, start: impl Fn(Script) -> O
             peer.send(ok("x"));
         }
     }));
-    let gateway = trusting(driver, authority, config::api(&origin.url));
+    // The allocator keeps what a burst has freed for some time, and of 600 handshakes that is more than what is looked for
+    // here: it gives back at once.
+    let gateway = Gateway::setup(driver, config::api(&origin.url))
+        .environment("SSL_CERT_FILE", &authority.file.display().to_string())
+        .environment("MIMALLOC_PURGE_DELAY", "0")
+        .start();
     let resident = |target: &str, count: usize| {
         let mut clients: Vec<_> = (0..count).map(|_| gateway.client()).collect();
         for client in &mut clients {
@@ -390,7 +395,7 @@ fn bytes_each(driver: Driver, authority: &Authority, start: impl Fn(Script) -> O
         for client in &mut clients {
             assert_eq!(client.response().status, 200);
         }
-        // What the burst has freed goes back to the system a moment later.
+        // Its last connections may still be at it.
         let looks = (0..100).map(|_| {
             crate::support::pause();
             gateway.rss()
