@@ -69,6 +69,8 @@ struct Expected {
     target: String,
     body_bytes: u64,
     tls: bool,
+    /// Lines of each request, beside its Host and what frames it.
+    headers: String,
     /// One request a connection.
     short: bool,
 }
@@ -112,8 +114,14 @@ impl Stage {
         let version = gateway.version()?;
         let origin = self.origin(plan.origin)?;
         let cpus = self.gateway_cpus(plan.shards);
+        let requests = Requests::of(plan);
+        let lines = requests
+            .headers
+            .iter()
+            .map(|(name, value)| format!("{name}: {value}\r\n"));
         let expected = Expected {
-            target: Requests::of(plan).targets.swap_remove(0),
+            headers: lines.collect(),
+            target: requests.targets[0].clone(),
             body_bytes: plan.origin.body.bytes(),
             tls: plan.tls,
             short: plan.load.kind == LoadKind::Short,
@@ -170,8 +178,8 @@ impl Stage {
         let Running {
             address, expected, ..
         } = running;
-        let get = expected.get(*address);
-        let post = http::request("POST", &expected.target, *address, &[b'x'; 1024]);
+        let get = expected.request("GET", *address, b"");
+        let post = expected.request("POST", *address, &[b'x'; 1024]);
         let complain = |answer: &Answer| {
             let Answer { status, body, close } = answer;
             let start = String::from_utf8_lossy(&body[..body.len().min(200)]);
@@ -234,6 +242,7 @@ impl Stage {
             target: "/".into(),
             body_bytes: behaviour.body.bytes(),
             tls: false,
+            headers: String::new(),
             short: false,
         };
         let name = format!("origin-{}", self.origins.len());
@@ -312,12 +321,14 @@ impl Running {
 }
 
 impl Expected {
-    fn get(&self, address: SocketAddr) -> Vec<u8> {
-        let plain = http::request("GET", &self.target, address, b"");
-        match self.short {
-            true => [&plain[..plain.len() - 2], b"Connection: close\r\n\r\n"].concat(),
-            false => plain,
-        }
+    fn request(&self, method: &str, address: SocketAddr, body: &[u8]) -> Vec<u8> {
+        let mut request = http::request(method, &self.target, address, body);
+        let line = request
+            .windows(2)
+            .position(|two| two == b"\r\n")
+            .map_or(0, |end| end + 2);
+        request.splice(line..line, self.headers.bytes());
+        request
     }
 
     fn client(&self, address: SocketAddr) -> io::Result<Client> {
@@ -352,7 +363,7 @@ fn start(
 
 fn wait_ready(name: &str, address: SocketAddr, process: &mut Process, expected: &Expected) -> Outcome<()> {
     let deadline = Instant::now() + READY;
-    let request = expected.get(address);
+    let request = expected.request("GET", address, b"");
     loop {
         process.ensure_running()?;
         let answer = expected

@@ -170,10 +170,7 @@ impl Contest<'_> {
         for (variant, Variant { plan, .. }) in variants.iter().enumerate() {
             for gateway in 0..self.gateways.len() {
                 let same = |&(other, its): &(usize, usize)| {
-                    let other = &variants[other].plan;
-                    its == gateway
-                        && (other.shards, other.apis, other.routes, other.origin)
-                            == (plan.shards, plan.apis, plan.routes, plan.origin)
+                    its == gateway && variants[other].plan.setup() == plan.setup()
                 };
                 let process = setups.iter().position(same).unwrap_or_else(|| {
                     setups.push((variant, gateway));

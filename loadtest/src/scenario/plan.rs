@@ -211,6 +211,11 @@ impl Plan {
         self.variants.iter().map(apply).collect()
     }
 
+    /// What a gateway is set up for: variants that have the same share its process.
+    pub fn setup(&self) -> impl PartialEq + use<> {
+        (self.shards, self.apis, self.routes, self.policies, self.origin)
+    }
+
     /// What of it is carried out in a quick or a full run.
     pub fn cut(mut self, full: bool) -> Self {
         self.variants.retain(|variant| full || !variant.full_only);
