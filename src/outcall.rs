@@ -107,8 +107,8 @@ fn is_token(name: &[u8]) -> bool {
             .all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte))
 }
 
-/// Ours to write, or not to be written at all.
-const FRAMING: &[&str] = &[
+/// Headers that frame a message and name its host: ours to write, or not to be written at all.
+pub const FRAMING: &[&str] = &[
     "host",
     "content-length",
     "transfer-encoding",

@@ -58,10 +58,6 @@ impl Chain {
         self.bound.iter().any(|bound| bound.policy.logs())
     }
 
-    pub fn is_empty(&self) -> bool {
-        self.bound.is_empty()
-    }
-
     /// Of the policy at this position.
     pub fn name(&self, position: usize) -> &str {
         self.bound.get(position).map_or("", |bound| &bound.name)

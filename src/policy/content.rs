@@ -1,6 +1,6 @@
 //! What a request says its content is, for the policies that read it.
 
-use super::{Refusal, Request};
+use super::{Refusal, Request, Step, Wait};
 use crate::{fault::Kind, located::Bounded};
 
 /// What it may be read as by whoever is behind the gateway.
@@ -51,6 +51,23 @@ fn named(line: &[u8]) -> Media {
     } else {
         Media::Other
     }
+}
+
+/// The content, where it is of this type or may be, and can be looked into; with what its type is known to be.
+///
+/// # Errors
+/// How it goes on instead: there is none of it, it is of another type, it is not there yet, or it is refused.
+pub(super) fn of<'r>(request: &Request<'r>, wanted: Media) -> Result<(Media, &'r [u8]), Step> {
+    if request.body == Some(b"") {
+        return Err(Step::Continue);
+    }
+    let media = media(request)?;
+    if media != wanted && media != Media::Unknown {
+        return Err(Step::Continue);
+    }
+    check_plain(request)?;
+    let body = request.body.ok_or(Step::Wait(Wait::Body))?;
+    Ok((media, body))
 }
 
 /// Whether the bytes of the content are what they seem: neither compressed nor in letters that are not ASCII's.

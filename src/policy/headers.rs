@@ -2,7 +2,7 @@
 
 use super::Request;
 use crate::{
-    http1::NotALine,
+    http1::{NotALine, is_token},
     located::{Located, Problems},
 };
 
@@ -47,14 +47,6 @@ pub(super) fn is_read_as(written: &[u8], name: &[u8]) -> bool {
         }
     };
     written.len() == name.len() && written.iter().map(folded).eq(name.iter().map(folded))
-}
-
-/// RFC 9110 §5.6.2.
-pub(super) fn is_token(name: &[u8]) -> bool {
-    !name.is_empty()
-        && name
-            .iter()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte))
 }
 
 /// Of one connection, or of one message's frame.

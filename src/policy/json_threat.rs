@@ -10,7 +10,7 @@ mod scan;
 mod tests;
 
 use super::{
-    Refusal, Request, Step, Wait,
+    Refusal, Request, Step,
     content::{self, Limit, Media},
 };
 use crate::{fault::Kind, object};
@@ -51,19 +51,9 @@ impl JsonThreat {
     }
 
     pub(super) fn on_request(&self, request: &Request<'_>) -> Step {
-        if request.body == Some(b"") {
-            return Step::Continue;
-        }
-        let media = match content::media(request) {
-            Ok(Media::Xml | Media::Other) => return Step::Continue,
-            Ok(media) => media,
-            Err(refusal) => return refusal.into(),
-        };
-        if let Err(refusal) = content::check_plain(request) {
-            return refusal.into();
-        }
-        let Some(body) = request.body else {
-            return Step::Wait(Wait::Body);
+        let (media, body) = match content::of(request, Media::Json) {
+            Ok(found) => found,
+            Err(step) => return step,
         };
         // No reader of JSON takes this for JSON.
         if media == Media::Unknown && content::first(body) == Some(b'<') {

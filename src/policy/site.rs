@@ -149,18 +149,9 @@ pub fn expression(
     scope: &Scope,
     problems: &mut Problems,
 ) -> Option<Template> {
-    let parsed = template(key, written, scope, problems)?;
-    if parsed.literal().is_none() {
-        return Some(parsed);
-    }
-    let message = if written.trim().is_empty() {
-        "is empty: leave it out for the default"
-    } else {
-        "is text, which is the same for every request: an expression stands in `#[…]`, as in \
-         `#[attributes.headers['x']]`"
-    };
-    problems.within(key, |problems| problems.report(&written.origin, message));
-    None
+    let otherwise = "is text, which is the same for every request: an expression stands in `#[…]`, as in \
+                     `#[attributes.headers['x']]`";
+    unless_text(key, written, scope, &[], otherwise, problems)
 }
 
 /// A field that says whether: an expression, `true` or `false`. None after a problem at `key`.
@@ -170,17 +161,27 @@ pub fn condition(
     scope: &Scope,
     problems: &mut Problems,
 ) -> Option<Template> {
+    let otherwise = "is neither true, false nor an expression, which stands in `#[…]`";
+    unless_text(key, written, scope, &["true", "false"], otherwise, problems)
+}
+
+/// An expression, or one of these words.
+fn unless_text(
+    key: &str,
+    written: &Located<String>,
+    scope: &Scope,
+    words: &[&str],
+    otherwise: &str,
+    problems: &mut Problems,
+) -> Option<Template> {
     let parsed = template(key, written, scope, problems)?;
-    if parsed
-        .literal()
-        .is_none_or(|text| matches!(text, "true" | "false"))
-    {
+    if parsed.literal().is_none_or(|text| words.contains(&text)) {
         return Some(parsed);
     }
     let message = if written.trim().is_empty() {
         "is empty: leave it out for the default"
     } else {
-        "is neither true, false nor an expression, which stands in `#[…]`"
+        otherwise
     };
     problems.within(key, |problems| problems.report(&written.origin, message));
     None

@@ -9,7 +9,7 @@ mod scan;
 mod tests;
 
 use super::{
-    Refusal, Request, Step, Wait,
+    Refusal, Request, Step,
     content::{self, Limit, Media},
 };
 use crate::{fault::Kind, object};
@@ -53,19 +53,9 @@ impl XmlThreat {
     }
 
     pub(super) fn on_request(&self, request: &Request<'_>) -> Step {
-        if request.body == Some(b"") {
-            return Step::Continue;
-        }
-        let media = match content::media(request) {
-            Ok(Media::Json | Media::Other) => return Step::Continue,
-            Ok(media) => media,
-            Err(refusal) => return refusal.into(),
-        };
-        if let Err(refusal) = content::check_plain(request) {
-            return refusal.into();
-        }
-        let Some(body) = request.body else {
-            return Step::Wait(Wait::Body);
+        let (media, body) = match content::of(request, Media::Xml) {
+            Ok(found) => found,
+            Err(step) => return step,
         };
         // XML begins with `<`, or with the bytes of another encoding, which are no ASCII.
         let other = |first: u8| first.is_ascii_graphic() && first != b'<';

@@ -9,6 +9,7 @@ use crate::{
     fault::Kind,
     http1::is_token,
     located::{Located, Problems},
+    outcall::FRAMING,
 };
 
 /// The header that carries a credential. None after a problem at `key`.
@@ -58,14 +59,3 @@ fn take_out(request: &mut Request<'_>, header: &[u8]) {
     let bytes = request.bytes;
     (request.head.headers).remove(bytes, |written, _| headers::is_read_as(written, header));
 }
-
-const FRAMING: [&str; 8] = [
-    "host",
-    "content-length",
-    "transfer-encoding",
-    "connection",
-    "upgrade",
-    "expect",
-    "te",
-    "trailer",
-];

@@ -211,7 +211,7 @@ const INNOCENT: &[&str] = &[
     "100%+10%",
     "He said \"yes\" -- and left",
     "# heading",
-    "see issue #5; thanks",
+    "see page #5; thanks",
     "C# and F#",
     "It costs $5 (or 4 euros)",
     "width and length (in cm)",

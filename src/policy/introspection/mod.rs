@@ -12,6 +12,7 @@ use crate::{
     choice,
     expr::{Tree, Value},
     fault::Kind,
+    http1::is_token,
     located::{Bounded, Located, Origin, Problems},
     object,
     outcall::Outcall,
@@ -264,7 +265,7 @@ impl TokenIntrospection {
             return None;
         };
         for (name, value) in members.iter() {
-            if matches!(value, Tree::Null | Tree::Array(_) | Tree::Object(_)) || !headers::is_token(name) {
+            if matches!(value, Tree::Null | Tree::Array(_) | Tree::Object(_)) || !is_token(name) {
                 continue;
             }
             let value = Value::from(value).into_text().ok()?;
