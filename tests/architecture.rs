@@ -30,7 +30,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
         "connection",
         &[
             "listener", "http1", "route", "policy", "upstream", "relay", "reply", "observe", "shard", "net",
-            "runtime", "outcall", "clock", "fault",
+            "runtime", "tls", "outcall", "clock", "fault",
         ],
     ),
     ("http1", &[]),
@@ -40,7 +40,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
         "policy",
         &[
             "expr", "http1", "route", "observe", "clock", "fault", "outcall", "located", "choice", "object",
-            "prefetch",
+            "prefetch", "tls",
         ],
     ),
     ("expr", &[]),
@@ -66,6 +66,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
             "observe",
             "net",
             "runtime",
+            "tls",
             "clock",
             "fault",
         ],
@@ -92,7 +93,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
         "server",
         &[
             "admin", "config", "control", "listener", "observe", "policy", "shard", "upstream", "net",
-            "runtime", "clock", "fault", "located",
+            "runtime", "tls", "clock", "fault", "located",
         ],
     ),
     (
