@@ -129,13 +129,16 @@ fn read_secret(path: &str) -> Result<String, String> {
     Ok(text)
 }
 
-/// Where policies are configured: bindings, inline policies, inline routes; and a contract's client, whose secret is best
-/// not in a file that many read.
+/// Where policies are configured: bindings, inline policies, inline routes; and a contract's client, a Secret's pair and
+/// what secures connections, whose secrets are best not in a file that many read.
 const CONFIGURATIONS: &[&[&str]] = &[
     &["spec", "config"],
     &["spec", "policies", "*", "config"],
     &["spec", "services", "*", "routes", "*", "config"],
     &["spec", "client"],
+    &["spec", "tls"],
+    &["spec", "defaultTLS"],
+    &["spec", "sessionTickets"],
 ];
 
 /// A bundle of certificates fits; a mistaken path to a log does not.

@@ -10,6 +10,7 @@ use crate::{
     policy::rate_limit::{Bank, HashKey, keys_for_memory},
     runtime::Chosen,
     shard::{self, Board, Message, Outbox, Parts, Peers, Start, inbox, snapshot::Snapshot},
+    tls::Tickets,
 };
 use std::{
     hash::{BuildHasher, RandomState},
@@ -55,6 +56,7 @@ impl Shards {
         count: usize,
         cpus: &[core_affinity::CoreId],
         sockets: Vec<Vec<OwnedFd>>,
+        tickets: &Arc<Tickets>,
     ) -> Result<Self, String> {
         let limits = &snapshot.limits;
         let admission = Arc::new(Admission::new(limits.connections, limits.connections_per_client));
@@ -106,6 +108,7 @@ impl Shards {
                     peers: Peers::new(index, board.clone(), all.outboxes.clone()),
                     shards,
                     bank: bank.clone(),
+                    tickets: tickets.clone(),
                     seed: seeds.hash_one(index + 1),
                 },
                 listeners,
@@ -232,13 +235,23 @@ mod tests {
         let snapshot = Snapshot {
             listeners: vec![Listener {
                 address,
+                tls: None,
                 routes: route::Table::<Api, Forward>::new(Vec::new()),
             }],
             ..Snapshot::default()
         };
         let file = std::fs::File::open("/proc/self/exe").expect("a file");
         let chosen = choose(DriverChoice::Epoll).expect("epoll");
-        Shards::start(&Arc::new(snapshot), &chosen, 1, &[], vec![vec![file.into()]]).expect("a thread")
+        let tickets = Tickets::new(None, std::time::SystemTime::now()).expect("keys");
+        Shards::start(
+            &Arc::new(snapshot),
+            &chosen,
+            1,
+            &[],
+            vec![vec![file.into()]],
+            &tickets,
+        )
+        .expect("a thread")
     }
 
     #[tokio::test]

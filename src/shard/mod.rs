@@ -2,6 +2,7 @@
 //! `Rc<Shard>`; nothing here is locked, because nothing here is shared with another thread.
 
 mod balance;
+mod handshakes;
 mod inbox;
 mod live;
 mod peers;
@@ -9,6 +10,7 @@ mod run;
 pub mod snapshot;
 
 pub use balance::Pace;
+pub use handshakes::{Handshake, Handshakes};
 pub use inbox::{Inbox, Letter, Message, Outbox, inbox};
 pub use live::Live;
 pub use peers::{Board, Move, Peers};
@@ -28,6 +30,7 @@ use crate::{
     },
     route,
     runtime::{self, Driver},
+    tls,
     upstream::Hosts,
 };
 use snapshot::Snapshot;
@@ -65,6 +68,8 @@ pub struct Shard {
     pub leases: Leases,
     /// A task is under way that gives back what of it is not spent.
     lending: Cell<bool>,
+    /// Of clients that are not in yet.
+    pub handshakes: Handshakes,
 }
 
 /// What an exchange writes into while it runs; recycled, so that a warm shard parses and routes without
@@ -109,6 +114,8 @@ pub struct Parts {
     pub shards: NonZeroU32,
     /// The process's.
     pub bank: Arc<Bank>,
+    /// The process's ticket keys; they outlive a configuration.
+    pub tickets: Arc<tls::Tickets>,
     /// Any number that differs between shards and processes.
     pub seed: u64,
 }
@@ -121,7 +128,9 @@ impl Shard {
             hash_key: parts.bank.hash_key(),
             name: "",
         };
-        let live = Live::new(parts.snapshot, &hosts, &for_policies);
+        // Each shard has its share: together they have no more than the process may.
+        let handshakes = parts.snapshot.limits.handshakes.div_ceil(parts.shards.get());
+        let live = Live::new(parts.snapshot, &hosts, &for_policies, &parts.tickets);
         Rc::new(Self {
             net: Net::new(parts.driver, Clock::new()),
             counters: parts.counters,
@@ -137,6 +146,7 @@ impl Shard {
             random: Cell::new(parts.seed | 1),
             leases: Leases::new(parts.bank, parts.shards),
             lending: Cell::new(false),
+            handshakes: Handshakes::new(handshakes as usize),
         })
     }
 

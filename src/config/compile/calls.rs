@@ -23,7 +23,7 @@ pub(super) struct Calls {
     /// Of each API, by `namespace/name`.
     contracts: HashMap<String, Arc<Contracts>>,
     /// Root certificates are read once, and only if somebody needs them.
-    system: Option<Result<Client, String>>,
+    client: Option<Result<Client, String>>,
 }
 
 impl Calls {
@@ -36,14 +36,19 @@ impl Calls {
             return Ok(None);
         };
         let client = self
-            .system
+            .client
             .get_or_insert_with(|| Client::new(ClientSpec::default()));
         client.as_ref().map_err(Clone::clone)?.target(host).map(Some)
     }
 
-    pub(super) fn new(contracts: impl Iterator<Item = (String, Arc<Contracts>)>) -> Self {
+    /// `client`: whom the calls believe; None for the operating system's roots.
+    pub(super) fn new(
+        contracts: impl Iterator<Item = (String, Arc<Contracts>)>,
+        client: Option<Client>,
+    ) -> Self {
         Self {
             contracts: contracts.collect(),
+            client: client.map(Ok),
             ..Self::default()
         }
     }
@@ -79,6 +84,7 @@ impl Upstreams for Calls {
             targets: vec![target],
             policies: Vec::new(),
             shaping: Vec::new(),
+            tls: None,
         });
         Ok(self.services.len() - 1)
     }

@@ -21,6 +21,8 @@ pub(in crate::config) fn build(model: Model) -> Snapshot {
         calls,
         key_sources,
         settings,
+        mut servers,
+        policy_calls,
         ..
     } = model;
     let mut used = vec![false; services.len()];
@@ -65,6 +67,8 @@ pub(in crate::config) fn build(model: Model) -> Snapshot {
         .into_iter()
         .map(|(address, apis)| Listener {
             address,
+            tls: (servers.iter().position(|(socket, _)| *socket == address))
+                .map(|place| servers.swap_remove(place).1),
             routes: route::Table::new(apis),
         })
         .collect();
@@ -87,6 +91,8 @@ pub(in crate::config) fn build(model: Model) -> Snapshot {
         runtime: settings.runtime,
         shutdown: settings.shutdown,
         access_log,
+        ticket_secret: settings.ticket_secret,
+        policy_calls: policy_calls.map(|(client, _)| client),
     }
 }
 

@@ -9,6 +9,7 @@ mod name;
 mod rule;
 mod service;
 mod shaping;
+mod tls;
 
 pub(crate) use address::UpstreamAddress;
 pub(crate) use api::{ApiSpec, InlinePolicy, InlineService};
@@ -23,6 +24,7 @@ pub(crate) use name::{DestinationPath, NAME_RULE, Name};
 pub(crate) use rule::Rule;
 pub(crate) use service::{BalancePolicy, CheckedService, LoadBalancing, Upstream};
 pub(crate) use shaping::{CircuitBreakerSpec, IdleTimeoutSpec, ResponseTimeoutSpec, StreamIdleTimeoutSpec};
+pub(crate) use tls::{Alpn, CertificateSpec, CipherName, SecretSpec, TlsOutboundSpec, TlsSpec, VersionWord};
 
 use super::{environment::Environment, substitute::substitute_policies, yaml};
 use crate::located::{Decode, Entries, Located, Node, Origin, Problems};
@@ -46,6 +48,7 @@ choice! {
         PolicyBinding = "PolicyBinding",
         Configuration = "Configuration",
         Contract = "Contract",
+        Secret = "Secret",
     }
 }
 
@@ -128,6 +131,7 @@ pub(crate) struct Resources {
     pub(crate) bindings: Vec<Object<BindingSpec>>,
     pub(crate) configurations: Vec<Object<ConfigurationSpec>>,
     pub(crate) contracts: Vec<Object<ContractSpec>>,
+    pub(crate) secrets: Vec<Object<SecretSpec>>,
     /// Places of documents that were ignored because they concern the vendor's control plane.
     pub(crate) registrations: Vec<Origin>,
     /// Documents whose kind or name could not be read: any reference may mean them.
@@ -180,6 +184,7 @@ impl Resources {
             Kind::PolicyBinding => add_object(&mut self.bindings, kind, root, metadata, problems),
             Kind::Configuration => add_object(&mut self.configurations, kind, root, metadata, problems),
             Kind::Contract => add_object(&mut self.contracts, kind, root, metadata, problems),
+            Kind::Secret => add_object(&mut self.secrets, kind, root, metadata, problems),
         }
     }
 }
@@ -225,15 +230,16 @@ fn is_own_kind(kind: &str) -> bool {
     OWN_KINDS.iter().any(|own| own.word() == kind)
 }
 
-pub(crate) const OWN_KINDS: [Kind; 5] = [
+pub(crate) const OWN_KINDS: [Kind; 6] = [
     Kind::ApiInstance,
     Kind::Service,
     Kind::PolicyBinding,
     Kind::Configuration,
     Kind::Contract,
+    Kind::Secret,
 ];
 
 /// Kinds of the same API that are still to come.
-const LATER_KINDS: [&str; 2] = ["Extension", "Secret"];
+const LATER_KINDS: [&str; 1] = ["Extension"];
 
 pub(crate) const DEFAULT_NAMESPACE: &str = "default";
