@@ -31,6 +31,7 @@ pub mod control;
 pub mod server;
 
 // Leaves.
+pub mod addresses;
 pub mod clock;
 pub mod fault;
 pub mod located;

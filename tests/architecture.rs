@@ -16,6 +16,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     (
         "listener",
         &[
+            "addresses",
             "connection",
             "reply",
             "observe",
@@ -29,8 +30,22 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     (
         "connection",
         &[
-            "listener", "http1", "route", "policy", "upstream", "relay", "reply", "observe", "shard", "net",
-            "runtime", "tls", "outcall", "clock", "fault",
+            "listener",
+            "http1",
+            "route",
+            "policy",
+            "upstream",
+            "relay",
+            "reply",
+            "observe",
+            "shard",
+            "net",
+            "runtime",
+            "tls",
+            "outcall",
+            "clock",
+            "fault",
+            "addresses",
         ],
     ),
     ("http1", &[]),
@@ -39,8 +54,19 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     (
         "policy",
         &[
-            "expr", "http1", "route", "observe", "clock", "fault", "outcall", "located", "choice", "object",
-            "prefetch", "tls",
+            "expr",
+            "http1",
+            "route",
+            "observe",
+            "clock",
+            "fault",
+            "outcall",
+            "located",
+            "choice",
+            "object",
+            "prefetch",
+            "tls",
+            "addresses",
         ],
     ),
     ("expr", &[]),
@@ -55,6 +81,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     (
         "shard",
         &[
+            "addresses",
             "listener",
             "connection",
             "http1",
@@ -75,7 +102,17 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     (
         "config",
         &[
-            "http1", "route", "policy", "upstream", "observe", "shard", "tls", "located", "choice", "object",
+            "http1",
+            "route",
+            "policy",
+            "upstream",
+            "observe",
+            "shard",
+            "tls",
+            "located",
+            "choice",
+            "object",
+            "addresses",
         ],
     ),
     (
@@ -108,6 +145,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("outcall", &["fault"]),
     ("clock", &[]),
     ("located", &["choice", "object"]),
+    ("addresses", &["located"]),
     ("prefetch", &[]),
 ];
 
@@ -135,6 +173,8 @@ const FENCED: &[(&str, &[&str], &str)] = &[
 
 /// Fed bytes and time by their callers, so that tests can replay them.
 const PURE: &[&str] = &[
+    "addresses",
+    "listener/proxy_protocol",
     "http1",
     "route",
     "expr",

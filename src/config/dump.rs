@@ -399,6 +399,16 @@ fn subjects(settings: &Settings) -> Vec<(&'static str, Value)> {
     if let Some(thresholds) = settings.circuit_breaker {
         subjects.push(("circuitBreaker", circuit_breaker(thresholds)));
     }
+    if let Some(announced) = &settings.proxy_protocol {
+        let mut subject = json!({ "enabled": true });
+        if let Some(from) = &announced.from {
+            subject["from"] = json!(from.written);
+        }
+        subjects.push(("proxyProtocol", subject));
+    }
+    if let Some(trusted) = &settings.trusted_proxies {
+        subjects.push(("trustedProxies", json!(trusted.written)));
+    }
     if settings.ticket_secret.is_some() {
         subjects.push(("sessionTickets", json!({ "secret": HIDDEN })));
     }

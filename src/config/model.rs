@@ -3,6 +3,7 @@
 
 use super::resource::{Id, Rule, Upstream};
 use crate::{
+    addresses::Addresses,
     located::{Node, Origin},
     observe::access_log,
     policy::{self, jwt::KeySource, rate_limit::Limit},
@@ -172,6 +173,19 @@ pub(super) struct Contract {
     pub(super) sla: Option<(Option<String>, Vec<Limit>)>,
 }
 
+/// A set of addresses, and how it was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Networks {
+    pub(super) written: Vec<String>,
+    pub(super) addresses: Addresses,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct ProxyProtocol {
+    /// None: whoever connects.
+    pub(super) from: Option<Networks>,
+}
+
 /// Effective values: documents, then the environment, then defaults.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Settings {
@@ -186,6 +200,9 @@ pub(super) struct Settings {
     pub(super) rate_limit_keys: Option<usize>,
     /// For services that do not say.
     pub(super) circuit_breaker: Option<Thresholds>,
+    /// As written: None where nobody announces, or nobody is trusted.
+    pub(super) proxy_protocol: Option<ProxyProtocol>,
+    pub(super) trusted_proxies: Option<Networks>,
     /// None: the process makes ticket keys of its own.
     pub(super) ticket_secret: Option<tls::TicketSecret>,
 }

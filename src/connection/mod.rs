@@ -1,5 +1,6 @@
 //! One client connection: exchanges one after another until one says it is the last.
 
+mod announced;
 mod content;
 mod exchange;
 mod forward;
@@ -9,6 +10,7 @@ pub mod outcall;
 mod policies;
 mod respond;
 mod secure;
+mod sender;
 
 use crate::{
     clock::millis,
@@ -20,6 +22,7 @@ use crate::{
     tls,
 };
 use policies::Ends;
+use sender::Sender;
 use std::{
     cell::Cell,
     io::Write,
@@ -32,7 +35,10 @@ use std::{
 pub struct Connection {
     shard: Rc<Shard>,
     wire: Wire,
+    /// Whoever connected, or for whom a balancer in front says it did.
     client: SocketAddr,
+    /// Of the request that is under way.
+    sender: Sender,
     /// None: it is in plain text. Counted, because an exchange holds it while the wire is in two halves.
     peer: Option<Rc<tls::Peer>>,
     /// Of this end, once a policy's API has asked.
@@ -86,7 +92,9 @@ async fn task(open: Open, arrival: Arrival) {
         new,
         secured,
     } = arrival;
-    match runtime::catch_panic(serve(open.shard.clone(), accepted, secured, listener, new)).await {
+    let mut permit = permit;
+    let serving = serve(open.shard.clone(), accepted, secured, listener, new, &mut permit);
+    match runtime::catch_panic(serving).await {
         Ok(None) => {}
         Ok(Some(leaving)) => {
             let shard = open.shard.clone();
@@ -132,12 +140,17 @@ async fn serve(
     secured: Option<(Detached, Box<tls::Peer>)>,
     listener: usize,
     new: bool,
+    permit: &mut Permit,
 ) -> Option<Leaving> {
     let (detached, peer) = secured.unzip();
     let mut wire = Wire::adopt(&shard.net, accepted.descriptor, detached).ok()?;
     let mut peer = peer.map(Rc::from);
-    let client_text = AddressText::new(accepted.client);
     let futures = shard.net.futures.clone();
+    let mut client = accepted.client;
+    if new && shard.live().snapshot.proxies.announcing.is_some() {
+        let announced = announced::client(&shard, &mut wire, client, listener, permit);
+        client = futures.hold(announced).await?;
+    }
     if new && shard.live().acceptors[listener].is_some() {
         let admitted = futures.hold(secure::secure(&shard, &mut wire, listener)).await?;
         peer = Some(Rc::new(admitted));
@@ -145,10 +158,11 @@ async fn serve(
     let mut connection = Connection {
         shard,
         wire,
-        client: accepted.client,
+        client,
+        sender: Sender::new(client, peer.is_some()),
         peer,
         local: Cell::new(None),
-        client_text,
+        client_text: AddressText::new(client),
         listener,
         scanner: HeadScanner::default(),
         pace: Pace::default(),
@@ -201,8 +215,9 @@ impl Connection {
             local
         });
         Ends {
-            client: self.client,
+            client: self.sender.client,
             local,
+            scheme: self.sender.scheme,
         }
     }
 
@@ -210,8 +225,9 @@ impl Connection {
     /// ran.
     fn known_ends(&self) -> Ends {
         Ends {
-            client: self.client,
+            client: self.sender.client,
             local: self.local.get().unwrap_or(self.client),
+            scheme: self.sender.scheme,
         }
     }
 
@@ -237,11 +253,6 @@ impl Connection {
             accepted: Accepted { descriptor, client },
             secured: self.wire.detach().zip(peer),
         })
-    }
-
-    /// How the client came.
-    fn scheme(&self) -> &'static str {
-        if self.peer.is_some() { "https" } else { "http" }
     }
 
     /// Waits for the first byte of a request, holding nothing. False: the connection ended or was idle too long.

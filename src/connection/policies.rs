@@ -427,6 +427,8 @@ async fn send(
 pub(super) struct Ends {
     pub client: SocketAddr,
     pub local: SocketAddr,
+    /// How the request came to us, or to a proxy in front whose word counts.
+    pub scheme: &'static str,
 }
 
 fn context<'e>(
@@ -445,7 +447,7 @@ fn context<'e>(
         client: ends.client,
         local: ends.local,
         path,
-        scheme: if peer.is_some() { "https" } else { "http" },
+        scheme: ends.scheme,
         peer,
         api: &api.name,
         request_id,

@@ -6,6 +6,7 @@
 //! accepts with a system call that cannot wait, so an accept is never in flight when the listener must go.
 
 mod admission;
+pub mod proxy_protocol;
 
 pub use admission::{Admission, Permit, Refused};
 
@@ -106,7 +107,10 @@ impl Listener {
 
     fn admit(&self, shard: &Rc<Shard>, accepted: net::Accepted) {
         use std::os::fd::AsRawFd;
-        match Admission::admit(&shard.admission, accepted.client.ip()) {
+        // A balancer's connections are many clients'.
+        let peer = accepted.client.ip();
+        let client = (!shard.live().snapshot.proxies.announces(peer)).then_some(peer);
+        match Admission::admit(&shard.admission, client) {
             Ok(permit) => {
                 shard.counters.connections_accepted.add(1);
                 let arrival = Arrival {

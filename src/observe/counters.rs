@@ -78,6 +78,8 @@ counters! {
     connections_open,
     /// Closed at once because a connection cap was reached.
     connections_refused,
+    /// Closed because no header of the PROXY protocol stood in front, or a wrong one.
+    announcements_refused,
     /// Accepted here and served by another shard, which had fewer.
     connections_handed_over,
     /// Given to a less busy shard between two requests.

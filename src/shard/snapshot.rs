@@ -2,13 +2,18 @@
 
 pub use crate::runtime::DriverChoice;
 use crate::{
+    addresses::Addresses,
     http1,
     observe::access_log,
     policy::{self, jwt::KeySource},
     route, tls,
     upstream::cluster,
 };
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 
 #[derive(Debug)]
 pub struct Snapshot {
@@ -26,6 +31,7 @@ pub struct Snapshot {
     pub runtime: Runtime,
     pub shutdown: Shutdown,
     pub access_log: Option<access_log::Spec>,
+    pub proxies: Proxies,
     /// What replicas make the same session tickets with; None: this process's are its own.
     pub ticket_secret: Option<tls::TicketSecret>,
     /// Of the calls that policies make; None: the defaults.
@@ -46,9 +52,26 @@ impl Default for Snapshot {
             runtime: Runtime::default(),
             shutdown: Shutdown::default(),
             access_log: None,
+            proxies: Proxies::default(),
             ticket_secret: None,
             policy_calls: None,
         }
+    }
+}
+
+/// Whose word on a client's address counts.
+#[derive(Debug, Default)]
+pub struct Proxies {
+    /// Who puts the PROXY protocol's header in front of its connections; from them it must come. None: nobody.
+    pub announcing: Option<Addresses>,
+    /// Whose `X-Forwarded-For`, `-Proto` and `-Host` are believed, and nobody else's. None: they are passed on as they
+    /// come, and decide nothing here.
+    pub trusted: Option<Addresses>,
+}
+
+impl Proxies {
+    pub fn announces(&self, peer: IpAddr) -> bool {
+        self.announcing.as_ref().is_some_and(|from| from.contains(peer))
     }
 }
 

@@ -1,9 +1,10 @@
 //! `Configuration` documents and the environment → effective settings.
 
 use crate::{
+    addresses::Addresses,
     config::{
         environment::Variables,
-        model::Settings,
+        model::{Networks, ProxyProtocol, Settings},
         resource::{
             AccessLogSpec, ConfigurationSpec, DriverWord, LimitsSpec, Object, RuntimeSpec, ShutdownSpec,
             TimeoutsSpec,
@@ -44,6 +45,17 @@ pub(super) fn compile(
         if let Some(limit) = &spec.rate_limit {
             settings.rate_limit_keys = usize::try_from(limit.max_keys.unsigned()).ok();
         }
+        if let Some(proxy_protocol) = &spec.proxy_protocol
+            && proxy_protocol.enabled
+        {
+            let from = proxy_protocol.from.as_deref();
+            settings.proxy_protocol = Some(ProxyProtocol {
+                from: from.and_then(|from| networks(from, object, "proxyProtocol.from", problems)),
+            });
+        }
+        if let Some(trusted) = &spec.trusted_proxies {
+            settings.trusted_proxies = networks(trusted, object, "trustedProxies", problems);
+        }
         if let Some(tickets) = &spec.session_tickets {
             match TicketSecret::new(tickets.secret.as_str()) {
                 Ok(secret) => settings.ticket_secret = Some(secret),
@@ -60,6 +72,32 @@ pub(super) fn compile(
         }
     }
     settings
+}
+
+fn networks(
+    written: &[Located<String>],
+    object: &Object<ConfigurationSpec>,
+    field: &str,
+    problems: &mut Problems,
+) -> Option<Networks> {
+    let mut own = Problems::default();
+    let addresses = Addresses::compile(written, &mut own);
+    for problem in own.into_list() {
+        problems.report_at(
+            problem.origin.as_ref().unwrap_or(&object.origin),
+            &object.label(),
+            &format!("spec.{field}{}", problem.path),
+            problem.message,
+        );
+    }
+    if written.is_empty() {
+        let message = "must name an address or a range";
+        problems.report_at(&object.origin, &object.label(), &format!("spec.{field}"), message);
+    }
+    Some(Networks {
+        written: written.iter().map(|text| text.value.clone()).collect(),
+        addresses: addresses?,
+    })
 }
 
 /// Exactly one subject a document, and each subject in one document.

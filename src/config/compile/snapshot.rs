@@ -5,6 +5,7 @@ use super::super::{
     resource::{BalancePolicy, Upstream},
 };
 use crate::{
+    addresses::Addresses,
     observe::access_log,
     policy, route,
     shard::snapshot::{self, ApiTimeouts, Forward, Listener, NO_POLICIES, OwnedChain, Snapshot},
@@ -91,6 +92,13 @@ pub(in crate::config) fn build(model: Model) -> Snapshot {
         runtime: settings.runtime,
         shutdown: settings.shutdown,
         access_log,
+        proxies: snapshot::Proxies {
+            announcing: settings.proxy_protocol.map(|announced| match announced.from {
+                Some(networks) => networks.addresses,
+                None => Addresses::everybody(),
+            }),
+            trusted: settings.trusted_proxies.map(|networks| networks.addresses),
+        },
         ticket_secret: settings.ticket_secret,
         policy_calls: policy_calls.map(|(client, _)| client),
     }

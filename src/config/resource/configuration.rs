@@ -33,13 +33,18 @@ object! {
         optional "circuitBreaker" circuit_breaker: CircuitBreakerSpec,
         /// What secures connections that no policy says anything about.
         optional "defaultTLS" default_tls: DefaultTlsSpec,
+        /// Load balancers in front that say who the client is.
+        optional "proxyProtocol" proxy_protocol: ProxyProtocolSpec,
+        /// Addresses and ranges of proxies in front: their `X-Forwarded-For`, `-Proto` and `-Host` are believed, and nobody
+        /// else's. Default none: passed on, and believed by nothing here.
+        optional "trustedProxies" trusted_proxies: Vec<Located<String>>,
         /// How clients of TLS resume sessions.
         optional "sessionTickets" session_tickets: SessionTicketsSpec,
         /// Written by registration with the vendor's control plane; accepted and ignored.
         optional "platformConnection" platform_connection: Node,
     }
     later [
-        "logging", "sharedStorage", "forwardProxy", "proxyProtocol", "probe", "resourceLimits", "tracing",
+        "logging", "sharedStorage", "forwardProxy", "probe", "resourceLimits", "tracing",
     ]
 }
 
@@ -125,6 +130,16 @@ object! {
         /// Keys counted at once, at 64 bytes each when they are there. Default: a 32nd of the memory, between 65536 and
         /// 4194304 keys.
         required "maxKeys" max_keys: Located<Bounded<1000, 100_000_000>>,
+    }
+}
+
+object! {
+    /// The PROXY protocol, versions 1 and 2, on all ports.
+    pub(crate) struct ProxyProtocolSpec {
+        /// Whether its header stands in front of connections; those without are closed then.
+        required "enabled" enabled: bool,
+        /// Addresses and ranges of those that send it; connections from elsewhere have none. Default everybody.
+        optional "from" from: Vec<Located<String>>,
     }
 }
 
