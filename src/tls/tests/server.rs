@@ -182,10 +182,22 @@ fn what_was_agreed_is_told() {
         let mut visit = Visit::new(&acceptor, &authority.visitor(&[version], None), NAME, usize::MAX);
         let peer = visit.shake_hands().expect("a handshake");
         assert_eq!(peer.version, name);
-        assert!(peer.suite.starts_with("TLS_") && peer.suite.contains("AES_"), "{}", peer.suite);
-        let group = visit.client.negotiated_key_exchange_group().expect("a group").name();
+        assert!(
+            peer.suite.starts_with("TLS_") && peer.suite.contains("AES_"),
+            "{}",
+            peer.suite
+        );
+        let group = visit
+            .client
+            .negotiated_key_exchange_group()
+            .expect("a group")
+            .name();
         let hybrid = group == rustls::NamedGroup::X25519MLKEM768;
-        assert_eq!(hybrid, version == &TLS13, "post-quantum where both can: {group:?}");
+        assert_eq!(
+            hybrid,
+            version == &TLS13,
+            "post-quantum where both can: {group:?}"
+        );
     }
 }
 
@@ -206,7 +218,10 @@ fn a_session_goes_on_where_any_shard_ended_it() {
         }
         assert_eq!(resumed, [false, true, true, true], "{version:?}");
         let mut elsewhere = Visit::new(&server.acceptor(&tickets()), &config, NAME, usize::MAX);
-        assert!(!elsewhere.shake_hands().expect("a handshake").resumed, "other keys");
+        assert!(
+            !elsewhere.shake_hands().expect("a handshake").resumed,
+            "other keys"
+        );
     }
 }
 
@@ -228,7 +243,13 @@ fn a_ticket_is_good_for_the_settings_it_was_given_under() {
     let pair = authority.pair(&["client.test"], |_| {});
     for version in BOTH {
         let config = authority.visitor(&[version], Some(&pair));
-        for (server, known) in [(&open, false), (&asked, false), (&required, false), (&required, true), (&asked, false)] {
+        for (server, known) in [
+            (&open, false),
+            (&asked, false),
+            (&required, false),
+            (&required, true),
+            (&asked, false),
+        ] {
             let mut visit = Visit::new(&server.acceptor(&shared), &config, NAME, usize::MAX);
             let peer = visit.shake_hands().expect("a handshake");
             assert_eq!(peer.resumed, known, "{version:?}");
@@ -252,9 +273,14 @@ fn certificates_of_clients() {
             ..authority.port()
         })
     };
-    let (asked, required) = (asking(Clients::Asked(trust())), asking(Clients::Required(trust())));
+    let (asked, required) = (
+        asking(Clients::Asked(trust())),
+        asking(Clients::Required(trust())),
+    );
     let good = authority.pair(&["client.test"], |params| {
-        params.distinguished_name.push(DnType::OrganizationName, "A, \"B\" + C; ü");
+        params
+            .distinguished_name
+            .push(DnType::OrganizationName, "A, \"B\" + C; ü");
         params.distinguished_name.push(DnType::CommonName, "client");
     });
     let expired = authority.pair(&["client.test"], |params| {
@@ -266,14 +292,26 @@ fn certificates_of_clients() {
         for (pair, optional, mandatory) in [
             (None, Ok(false), Err(Failure::NoCertificate)),
             (Some(&good), Ok(true), Ok(true)),
-            (Some(&expired), Err(Failure::CertificateExpired), Err(Failure::CertificateExpired)),
-            (Some(&strangers), Err(Failure::CertificateUntrusted), Err(Failure::CertificateUntrusted)),
+            (
+                Some(&expired),
+                Err(Failure::CertificateExpired),
+                Err(Failure::CertificateExpired),
+            ),
+            (
+                Some(&strangers),
+                Err(Failure::CertificateUntrusted),
+                Err(Failure::CertificateUntrusted),
+            ),
         ] {
             for (acceptor, expected) in [(&asked, optional), (&required, mandatory)] {
                 let mut visit = Visit::new(acceptor, &authority.visitor(&[version], pair), NAME, usize::MAX);
                 let outcome = visit.shake_hands();
                 let shown = outcome.as_ref().map(|peer| peer.certificate.is_some());
-                assert_eq!(shown.map_err(|failure| failure.expect("ours")), expected, "{version:?}");
+                assert_eq!(
+                    shown.map_err(|failure| failure.expect("ours")),
+                    expected,
+                    "{version:?}"
+                );
                 if expected.is_err() {
                     // The client hears why.
                     let alert = visit.session.take_outgoing();
@@ -281,15 +319,26 @@ fn certificates_of_clients() {
                 }
             }
         }
-        let mut visit = Visit::new(&required, &authority.visitor(&[version], Some(&good)), NAME, usize::MAX);
+        let mut visit = Visit::new(
+            &required,
+            &authority.visitor(&[version], Some(&good)),
+            NAME,
+            usize::MAX,
+        );
         let peer = visit.shake_hands().expect("a handshake");
         let facts = peer.certificate.expect("one");
         assert_eq!(facts.subject, r#"CN=client,O=A\, \"B\" \+ C\; \C3\BC"#);
         assert_eq!(facts.common_name.as_deref(), Some("client"));
-        assert_eq!((facts.dns_names, facts.fingerprint.len()), (vec!["client.test".to_owned()], 64));
+        assert_eq!(
+            (facts.dns_names, facts.fingerprint.len()),
+            (vec!["client.test".to_owned()], 64)
+        );
         assert!(facts.not_before < facts.not_after && facts.not_after.ends_with('Z'));
         let line = peer.forwarded.expect("a header");
-        assert!(line.starts_with(&format!("Hash={};Subject=\"CN=client,", facts.fingerprint)), "{line}");
+        assert!(
+            line.starts_with(&format!("Hash={};Subject=\"CN=client,", facts.fingerprint)),
+            "{line}"
+        );
         assert!(line.ends_with(";DNS=client.test") && line.is_ascii(), "{line}");
     }
 }
@@ -369,7 +418,11 @@ fn the_name_chooses_the_certificate() {
                     assert_eq!(facts.dns_names, ["exact.wild.test"], "before the wildcard");
                 }
                 if asked == "other.test" {
-                    assert_eq!(facts.dns_names, ["default.test", "other.test"], "the first of two");
+                    assert_eq!(
+                        facts.dns_names,
+                        ["default.test", "other.test"],
+                        "the first of two"
+                    );
                 }
             }
         }
@@ -394,7 +447,10 @@ fn a_certificate_that_the_client_cannot_check_is_not_shown() {
     ] {
         for name in [Some(NAME), Some("unknown.test"), None] {
             let chosen = choice.of(name, offered).expect("one");
-            assert!(Arc::ptr_eq(chosen, pairs[index].certified()), "{name:?} {offered:?}");
+            assert!(
+                Arc::ptr_eq(chosen, pairs[index].certified()),
+                "{name:?} {offered:?}"
+            );
         }
     }
 }
@@ -417,8 +473,18 @@ fn pairs_that_are_wrong_are_told() {
     let both = [other_chain.as_str(), chain.as_str()].concat();
     for (chain, key, part, says) in [
         ("", &*key, Part::Certificate, "no certificate"),
-        ("-----BEGIN CERTIFICATE-----\n?\n-----END CERTIFICATE-----\n", &key, Part::Certificate, "PEM"),
-        ("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", &key, Part::Certificate, "read"),
+        (
+            "-----BEGIN CERTIFICATE-----\n?\n-----END CERTIFICATE-----\n",
+            &key,
+            Part::Certificate,
+            "PEM",
+        ),
+        (
+            "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+            &key,
+            Part::Certificate,
+            "read",
+        ),
         (&expired, &expired_key, Part::Certificate, "2002-01-01T00:00:00Z"),
         (&early, &early_key, Part::Certificate, "2200-01-01T00:00:00Z"),
         (&chain, "", Part::Key, "no private key"),
@@ -431,7 +497,10 @@ fn pairs_that_are_wrong_are_told() {
         assert!(found == part && message.contains(says), "{found:?} {message}");
     }
     let pair = crate::tls::KeyPair::read(&chain, &key, now).expect("a pair");
-    assert_eq!(pair, crate::tls::KeyPair::read(&chain, &key, now).expect("a pair"));
+    assert_eq!(
+        pair,
+        crate::tls::KeyPair::read(&chain, &key, now).expect("a pair")
+    );
     assert_ne!(pair, authority.own(&[NAME]));
     assert!(!format!("{pair:?}").contains("PRIVATE"));
     assert!(pair.facts().days_left(now) > 300);
@@ -456,7 +525,11 @@ fn hostile_beginnings_end_in_bounded_memory() {
             if session.receive(&mut received, &mut heard).is_err() {
                 break;
             }
-            assert!(session.pending().len() <= 80 * 1024, "{}", session.pending().len());
+            assert!(
+                session.pending().len() <= 80 * 1024,
+                "{}",
+                session.pending().len()
+            );
         }
         assert!(heard.is_empty() && !session.is_established());
         session.failed().is_some()
