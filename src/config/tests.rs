@@ -3,6 +3,7 @@
 mod contracts;
 mod notes;
 mod problems;
+mod tls;
 mod traffic;
 
 use super::{DumpFormat, Environment, Loaded, Options, Problems, Source, load, load_text, model_of};

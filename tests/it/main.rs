@@ -41,5 +41,7 @@ mod shards;
 mod streaming;
 mod strictness;
 mod timeouts;
+mod tls_clients;
+mod tls_programs;
 mod tls_upstream;
 mod tunnel;

@@ -408,7 +408,7 @@ impl<'r> Secured<'r> {
         let protection = protection(
             spec.minimum.as_ref(),
             spec.maximum.as_ref(),
-            spec.ciphers.as_ref(),
+            spec.ciphers.as_ref().filter(|_| problems.len() == before),
             problems,
         );
         self.look_at_alpn(spec.alpn.as_deref());
@@ -454,7 +454,7 @@ impl<'r> Secured<'r> {
         let protection = protection(
             spec.minimum.as_ref(),
             spec.maximum.as_ref(),
-            spec.ciphers.as_ref(),
+            spec.ciphers.as_ref().filter(|_| problems.len() == before),
             problems,
         );
         self.look_at_alpn(spec.alpn.as_deref());

@@ -150,7 +150,9 @@ impl Resources {
     ) {
         problems.set_object(yaml::label(&root));
         let kind = root.get("kind").and_then(Node::text);
-        if is_platform_connection(&root) || registration && !kind.is_some_and(is_own_kind) {
+        // A registration's secrets are those of the vendor's control plane.
+        let own = |kind: &str| is_own_kind(kind) && kind != Kind::Secret.word();
+        if is_platform_connection(&root) || registration && !kind.is_some_and(own) {
             self.registrations.push(root.origin.clone());
             return;
         }
