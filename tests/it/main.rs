@@ -32,6 +32,7 @@ mod policies_outbound;
 mod policies_protection;
 mod policies_shaping;
 mod policies_traffic;
+mod proxies;
 mod ports;
 mod rate_limit_exact;
 mod regressions;

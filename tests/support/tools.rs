@@ -69,6 +69,21 @@ impl Server {
         })
     }
 
+    /// HAProxy in front of somebody; `how` stands behind that one's address. A client names itself in `X-Source`.
+    pub fn haproxy(target: SocketAddr, how: &str) -> Self {
+        Self::start(|folder, address| {
+            let configuration = format!(
+                "global\n  maxconn 100\ndefaults\n  mode http\n  timeout connect 5s\n  timeout client 30s\n  timeout server 30s\n\
+                 frontend f\n  bind {address}\n  default_backend b\n\
+                 backend b\n  http-request set-src hdr(x-source)\n  server s {target} {how}\n"
+            );
+            let file = folder.write("haproxy.cfg", &configuration);
+            let mut command = Command::new("haproxy");
+            command.arg("-db").arg("-f").arg(file);
+            command
+        })
+    }
+
     /// `python3 -m http.server`: HTTP/1.0 unless told otherwise, a close after each response.
     pub fn python() -> Self {
         Self::start(|folder, address| {
