@@ -364,13 +364,15 @@ impl<'r> Secured<'r> {
             let node = &default.calls.value.0;
             problems.set_object(object.label());
             let client = problems.within("spec.defaultTLS.outboundPolicyCalls", |problems| {
+                let before = problems.len();
                 let spec = TlsOutboundSpec::decode(node, problems)?;
+                let whole = problems.len() == before;
                 if let Some(name) = &spec.server_name {
                     let message =
                         "has no meaning here: the calls go to several hosts, each of which has its name";
                     problems.within("serverName", |problems| problems.report(&name.origin, message));
                 }
-                self.client_of(&spec, &object.id.namespace, &default.calls.origin, problems)
+                self.client_of(&spec, whole, &object.id.namespace, &default.calls.origin, problems)
             });
             return client.map(|client| (client, Some(node.clone())));
         }
@@ -390,12 +392,13 @@ impl<'r> Secured<'r> {
         };
         let before = problems.len();
         let spec = TlsSpec::decode(config, problems)?;
+        let whole = problems.len() == before;
         let own = spec.certificate.iter().map(|one| ("certificate".to_owned(), one));
         let others = spec.certificates.iter().flat_map(|all| all.iter().enumerate());
         let others = others.map(|(index, one)| (format!("certificates[{index}]"), one));
         let mut certificates: Vec<KeyPair> = Vec::new();
         for (place, one) in own.chain(others) {
-            let pair = problems.within(&place, |problems| self.pair(one, namespace, problems));
+            let pair = problems.within(&place, |problems| self.pair(one, namespace, whole, problems));
             certificates.extend(pair);
         }
         if certificates.is_empty() && problems.len() == before {
@@ -433,20 +436,23 @@ impl<'r> Secured<'r> {
             problems.report(&name.origin, "needs `config`");
             return None;
         };
+        let before = problems.len();
         let spec = TlsOutboundSpec::decode(config, problems)?;
-        self.client_of(&spec, namespace, &name.origin, problems)
+        let whole = problems.len() == before;
+        self.client_of(&spec, whole, namespace, &name.origin, problems)
     }
 
     fn client_of(
         &mut self,
         spec: &TlsOutboundSpec,
+        whole: bool,
         namespace: &str,
         origin: &Origin,
         problems: &mut Problems,
     ) -> Option<Client> {
-        let before = problems.len();
+        let before = problems.len() - usize::from(!whole);
         let certificate = (spec.certificate.as_ref())
-            .and_then(|one| problems.within("certificate", |problems| self.pair(one, namespace, problems)));
+            .and_then(|one| problems.within("certificate", |problems| self.pair(one, namespace, whole, problems)));
         let trust = match &spec.trusted_ca {
             None => Trust::System,
             Some(text) => trust(text, problems),
@@ -494,11 +500,13 @@ impl<'r> Secured<'r> {
         }
     }
 
-    /// The pair that is written, or that of the Secret.
+    /// The pair that is written, or that of the Secret. What is missing is told only if `whole`, or it may be there and
+    /// wrong, which was told.
     fn pair(
         &self,
         written: &Located<CertificateSpec>,
         namespace: &str,
+        whole: bool,
         problems: &mut Problems,
     ) -> Option<KeyPair> {
         let CertificateSpec { key, crt, secret } = &written.value;
@@ -531,10 +539,11 @@ impl<'r> Secured<'r> {
                 );
                 None
             }
-            _ => {
+            _ if whole => {
                 problems.report(&written.origin, "needs `key` and `crt`, or `secretRef`");
                 None
             }
+            _ => None,
         }
     }
 }
