@@ -77,7 +77,10 @@ fn a_line_says_how_the_client_was_secured() {
         ..Record::default()
     };
     let parsed = parsed(&record);
-    assert_eq!((&parsed["tls"], &parsed["client_certificate"]), (&"TLSv1.3".into(), &r#"CN="a""#.into()));
+    assert_eq!(
+        (&parsed["tls"], &parsed["client_certificate"]),
+        (&"TLSv1.3".into(), &r#"CN="a""#.into())
+    );
     assert!(!line(&Record::default()).contains("tls"));
 }
 
