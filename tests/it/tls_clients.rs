@@ -230,7 +230,8 @@ both_drivers! {
         let origin = Origin::answering(ok("x"));
         let own = authority.pair(HERE);
         let (good, expired) = (authority.pair(&["client.test"]), authority.expired_pair(&["client.test"]));
-        let strange = Authority::new().pair(&["client.test"]);
+        let others = Authority::new();
+        let strange = others.pair(&["client.test"]);
         let trust = config::certificate(&own) + &format!("trustedCA: \"$file:{}\"\n", authority.file.display());
         let asked = Gateway::start(driver, config::secured(&origin.url, &trust));
         let required = trust + "requireClientCertificate: true\nforwardClientCertificate: true\n";

@@ -24,7 +24,8 @@ both_drivers! {
         let closed = Gateway::start(driver, config::secured(&origin.url, &(trust + "requireClientCertificate: true\n")));
         let good = authority.pair(&["client.test"]);
         let expired = authority.expired_pair(&["client.test"]);
-        let strange = Authority::new().pair(&["client.test"]);
+        let others = Authority::new();
+        let strange = others.pair(&["client.test"]);
         let ask = |gateway: &Gateway, extra: &[&str], pair: Option<&Pair>| {
             let mut command = Command::new("curl");
             let url = format!("https://localhost:{}/", gateway.address.port());
@@ -44,8 +45,9 @@ both_drivers! {
         }
         assert_ne!(ask(&open, &["--tls-max", "1.1"], None).code, Some(0));
         // Whom a client believes is the client's to say.
-        let stranger = Gateway::start(driver, config::secured(&origin.url, &config::certificate(&Authority::new().pair(HERE))));
-        assert_eq!(ask(&stranger, &[], None).code, Some(60));
+        let stranger = Gateway::start(driver, config::secured(&origin.url, &config::certificate(&others.pair(HERE))));
+        // 60, or 35 where an authority of the same name is believed.
+        assert!(matches!(ask(&stranger, &[], None).code, Some(35 | 60)));
         let named = Gateway::start(driver, config::secured(&origin.url, &config::certificate(&authority.pair(&["other.test"]))));
         assert_eq!(ask(&named, &[], None).code, Some(60));
         let big = "x".repeat(3_000_000);
@@ -177,8 +179,9 @@ both_drivers! {
         assert_eq!(gateway.get("/").text(), "let in");
         let none = trusting(driver, &authority, &origin.url, "");
         assert_eq!(none.get("/").status, 502);
-        let expired = Authority::new().pair(&["gateway.test"]);
-        let stranger = trusting(driver, &authority, &origin.url, &config::certificate(&expired));
+        let others = Authority::new();
+        let strange = others.pair(&["gateway.test"]);
+        let stranger = trusting(driver, &authority, &origin.url, &config::certificate(&strange));
         assert_eq!(stranger.get("/").status, 502);
     }
 
@@ -227,7 +230,7 @@ fn testssl_finds_nothing_of_note() {
             "--warnings",
             "off",
             "--ip",
-            "one",
+            "127.0.0.1",
             "--nodns",
             "none",
         ])

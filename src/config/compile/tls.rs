@@ -10,7 +10,7 @@ use crate::{
             Object, SecretSpec, TargetKind, TlsOutboundSpec, TlsSpec, VersionWord,
         },
     },
-    located::{Decode, Located, Node, Origin, Problems},
+    located::{Decode, Located, Node, Origin, Problems, Value},
     tls::{
         Client, ClientSpec, Clients, KeyPair, Part, Protection, Server, ServerSpec, ServerTerms, Trust,
         Version,
@@ -364,13 +364,21 @@ impl<'r> Secured<'r> {
             let node = &default.calls.value.0;
             problems.set_object(object.label());
             let client = problems.within("spec.defaultTLS.outboundPolicyCalls", |problems| {
+                let before = problems.len();
                 let spec = TlsOutboundSpec::decode(node, problems)?;
+                let whole = problems.len() == before && !has_refused(node);
                 if let Some(name) = &spec.server_name {
                     let message =
                         "has no meaning here: the calls go to several hosts, each of which has its name";
                     problems.within("serverName", |problems| problems.report(&name.origin, message));
                 }
-                self.client_of(&spec, &object.id.namespace, &default.calls.origin, problems)
+                self.client_of(
+                    &spec,
+                    whole,
+                    &object.id.namespace,
+                    &default.calls.origin,
+                    problems,
+                )
             });
             return client.map(|client| (client, Some(node.clone())));
         }
@@ -390,21 +398,22 @@ impl<'r> Secured<'r> {
         };
         let before = problems.len();
         let spec = TlsSpec::decode(config, problems)?;
+        let whole = problems.len() == before && !has_refused(config);
         let own = spec.certificate.iter().map(|one| ("certificate".to_owned(), one));
         let others = spec.certificates.iter().flat_map(|all| all.iter().enumerate());
         let others = others.map(|(index, one)| (format!("certificates[{index}]"), one));
         let mut certificates: Vec<KeyPair> = Vec::new();
         for (place, one) in own.chain(others) {
-            let pair = problems.within(&place, |problems| self.pair(one, namespace, problems));
+            let pair = problems.within(&place, |problems| self.pair(one, namespace, whole, problems));
             certificates.extend(pair);
         }
-        if certificates.is_empty() && problems.len() == before {
+        if certificates.is_empty() && whole && problems.len() == before {
             problems.report(
                 &config.origin,
                 "needs `certificate`, or one of several in `certificates`",
             );
         }
-        let clients = clients(&spec, problems);
+        let clients = clients(&spec, whole, problems);
         let protection = protection(
             spec.minimum.as_ref(),
             spec.maximum.as_ref(),
@@ -412,7 +421,7 @@ impl<'r> Secured<'r> {
             problems,
         );
         self.look_at_alpn(spec.alpn.as_deref());
-        (problems.len() == before).then(|| ServerSpec {
+        (whole && problems.len() == before).then(|| ServerSpec {
             certificates,
             terms: ServerTerms {
                 clients,
@@ -433,20 +442,26 @@ impl<'r> Secured<'r> {
             problems.report(&name.origin, "needs `config`");
             return None;
         };
+        let before = problems.len();
         let spec = TlsOutboundSpec::decode(config, problems)?;
-        self.client_of(&spec, namespace, &name.origin, problems)
+        let whole = problems.len() == before && !has_refused(config);
+        self.client_of(&spec, whole, namespace, &name.origin, problems)
     }
 
     fn client_of(
         &mut self,
         spec: &TlsOutboundSpec,
+        whole: bool,
         namespace: &str,
         origin: &Origin,
         problems: &mut Problems,
     ) -> Option<Client> {
-        let before = problems.len();
-        let certificate = (spec.certificate.as_ref())
-            .and_then(|one| problems.within("certificate", |problems| self.pair(one, namespace, problems)));
+        let before = problems.len() - usize::from(!whole);
+        let certificate = (spec.certificate.as_ref()).and_then(|one| {
+            problems.within("certificate", |problems| {
+                self.pair(one, namespace, whole, problems)
+            })
+        });
         let trust = match &spec.trusted_ca {
             None => Trust::System,
             Some(text) => trust(text, problems),
@@ -494,11 +509,13 @@ impl<'r> Secured<'r> {
         }
     }
 
-    /// The pair that is written, or that of the Secret.
+    /// The pair that is written, or that of the Secret. What is missing is told only if `whole`, or it may be there and
+    /// wrong, which was told.
     fn pair(
         &self,
         written: &Located<CertificateSpec>,
         namespace: &str,
+        whole: bool,
         problems: &mut Problems,
     ) -> Option<KeyPair> {
         let CertificateSpec { key, crt, secret } = &written.value;
@@ -531,10 +548,11 @@ impl<'r> Secured<'r> {
                 );
                 None
             }
-            _ => {
+            _ if whole => {
                 problems.report(&written.origin, "needs `key` and `crt`, or `secretRef`");
                 None
             }
+            _ => None,
         }
     }
 }
@@ -581,7 +599,7 @@ fn merged(ports: &[Rc<Port>], problems: &mut Problems) -> Option<ServerSpec> {
     Some(all)
 }
 
-fn clients(spec: &TlsSpec, problems: &mut Problems) -> Clients {
+fn clients(spec: &TlsSpec, whole: bool, problems: &mut Problems) -> Clients {
     let wanted = |field: &Option<Located<bool>>| field.as_ref().filter(|field| field.value).cloned();
     let (require, forward) = (wanted(&spec.require), wanted(&spec.forward));
     let Some(text) = &spec.trusted_ca else {
@@ -589,7 +607,7 @@ fn clients(spec: &TlsSpec, problems: &mut Problems) -> Clients {
             ("requireClientCertificate", require),
             ("forwardClientCertificate", forward),
         ] {
-            if let Some(field) = field {
+            if let Some(field) = field.filter(|_| whole) {
                 let message = "needs `trustedCA`: who signs the certificates of clients";
                 problems.within(key, |problems| problems.report(&field.origin, message));
             }
@@ -664,6 +682,15 @@ fn told(
             problems.within("key", |problems| problems.report(key, message));
             None
         }
+    }
+}
+
+/// What it says could not be put in, which was told; it is not missing.
+fn has_refused(node: &Node) -> bool {
+    match &node.value {
+        Value::Map(map) => map.entries.iter().any(|(_, node)| has_refused(node)),
+        Value::List(items) => items.iter().any(has_refused),
+        Value::Scalar(_) => node.is_refused(),
     }
 }
 

@@ -71,7 +71,6 @@ fn what_is_known_but_not_there_yet_is_refused_by_name() {
         "logging",
         "sharedStorage",
         "forwardProxy",
-        "proxyProtocol",
         "probe",
         "resourceLimits",
         "tracing",
@@ -516,4 +515,47 @@ fn a_syntax_error_does_not_make_orphans() {
     let lines = problems(&text);
     assert_eq!(lines.len(), 1, "{lines:?}");
     assert!(lines[0].contains("not valid YAML"));
+}
+
+#[test]
+fn proxies_are_addresses_and_ranges() {
+    let told = |subject: &str| problems(&document("Configuration", "x", subject));
+    for (subject, place, message) in [
+        (
+            "trustedProxies: [10.0.0.0/33]",
+            "spec.trustedProxies[0]",
+            "`10.0.0.0/33` is no address",
+        ),
+        (
+            "trustedProxies: [10.0.0.1, balancer]",
+            "spec.trustedProxies[1]",
+            "`balancer` is no address",
+        ),
+        (
+            "trustedProxies: []",
+            "spec.trustedProxies",
+            "must name an address",
+        ),
+        (
+            "proxyProtocol: {enabled: true, from: [x]}",
+            "spec.proxyProtocol.from[0]",
+            "`x` is no address",
+        ),
+        (
+            "proxyProtocol: {enabled: true, from: []}",
+            "spec.proxyProtocol.from",
+            "must name an address",
+        ),
+        (
+            "proxyProtocol: {from: [10.0.0.1]}",
+            "spec.proxyProtocol",
+            "enabled",
+        ),
+    ] {
+        let told = told(subject);
+        assert!(
+            told.len() == 1 && told[0].contains(place) && told[0].contains(message),
+            "{subject}: {told:?}"
+        );
+    }
 }

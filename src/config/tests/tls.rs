@@ -257,6 +257,11 @@ fn what_is_wrong_has_its_place() {
             "{config}: {line}"
         );
     }
+    // What could not be put in is not told of as missing.
+    let unset = "certificate: {crt: $UNSET, key: @a.key}, requireClientCertificate: true, trustedCA: @ca";
+    assert!(told(&api("one", "https://127.0.0.1:1", &tls(unset))).contains("`UNSET` is not set"));
+    let unset = format!("{A}, requireClientCertificate: true, trustedCA: $UNSET");
+    assert!(told(&api("one", "https://127.0.0.1:1", &tls(&unset))).contains("`UNSET` is not set"));
     let line = told(&api("one", "https://127.0.0.1:1", ""));
     assert!(
         line.contains("spec.address") && line.contains("bind the policy `tls`"),

@@ -278,6 +278,7 @@ fn certificates_of_clients() {
         asking(Clients::Required(trust())),
     );
     let good = authority.pair(&["client.test"], |params| {
+        params.distinguished_name = rcgen::DistinguishedName::new();
         params
             .distinguished_name
             .push(DnType::OrganizationName, "A, \"B\" + C; ü");
