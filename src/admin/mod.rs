@@ -22,7 +22,7 @@ use std::{
         Arc, OnceLock,
         atomic::{AtomicU8, Ordering::Relaxed},
     },
-    time::Duration,
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -45,6 +45,19 @@ pub enum Readiness {
 pub struct AdminState {
     readiness: AtomicU8,
     shards: OnceLock<Vec<Arc<Counters>>>,
+    certificates: OnceLock<Vec<ShownCertificate>>,
+}
+
+/// What an address shows its clients.
+#[derive(Debug, Clone)]
+pub struct ShownCertificate {
+    pub address: String,
+    pub subject: String,
+    pub dns_names: Vec<String>,
+    /// RFC 3339, UTC.
+    pub not_after: String,
+    /// The same in seconds since 1970 UTC.
+    pub expires: i64,
 }
 
 impl AdminState {
@@ -54,7 +67,13 @@ impl AdminState {
         Self {
             readiness: AtomicU8::new(Readiness::Starting as u8),
             shards: OnceLock::new(),
+            certificates: OnceLock::new(),
         }
+    }
+
+    /// What the addresses show, once the configuration is known.
+    pub fn set_certificates(&self, certificates: Vec<ShownCertificate>) {
+        let _ = self.certificates.set(certificates);
     }
 
     /// What the shards count, in their order. Once, when they have been started.
@@ -141,6 +160,7 @@ fn pages(state: Arc<AdminState>) -> Router {
         .route("/livez", get(live))
         .route("/readyz", get(ready))
         .route("/shards", get(shards))
+        .route("/certificates", get(certificates))
         .method_not_allowed_fallback(method_not_allowed)
         .fallback(not_found)
         .with_state(state)
@@ -204,10 +224,28 @@ async fn shards(State(state): State<Arc<AdminState>>) -> Json<serde_json::Value>
     Json(json!({ "shards": shards }))
 }
 
+/// Until when the certificates are good; what somebody should look at before clients do.
+async fn certificates(State(state): State<Arc<AdminState>>) -> Json<serde_json::Value> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
+    let certificates: Vec<_> = (state.certificates.get().into_iter().flatten())
+        .map(|one| {
+            json!({
+                "address": one.address,
+                "subject": one.subject,
+                "dnsNames": one.dns_names,
+                "notAfter": one.not_after,
+                "daysLeft": (one.expires - now).div_euclid(24 * 60 * 60),
+            })
+        })
+        .collect();
+    Json(json!({ "certificates": certificates }))
+}
+
 async fn not_found() -> (StatusCode, Json<serde_json::Value>) {
     (
         StatusCode::NOT_FOUND,
-        Json(json!({ "error": "no such page; there are /livez, /readyz and /shards" })),
+        Json(json!({ "error": "no such page; there are /livez, /readyz, /shards and /certificates" })),
     )
 }
 

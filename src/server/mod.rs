@@ -9,7 +9,7 @@ mod sizes;
 pub use options::{AdminAddress, LogLevel, ProcessOptions, RunOptions};
 
 use crate::{
-    admin::{self, AdminState, Readiness},
+    admin::{self, AdminState, Readiness, ShownCertificate},
     control::{
         jwks::{self, KeySources},
         logs::AccessLog,
@@ -160,6 +160,7 @@ async fn serve(options: RunOptions) -> Result<(), String> {
     };
     let (stop, stopped) = watch::channel(false);
     let state = Arc::new(AdminState::new());
+    state.set_certificates(certificates(&snapshot));
     if let Some(listener) = admin_listener(process.admin).await? {
         tokio::spawn(admin::serve(listener, state.clone(), stopped.clone()));
     }
@@ -312,6 +313,21 @@ fn check_sizes(snapshot: &Snapshot, shards: usize, cpus: usize) {
             "the descriptor limit (ulimit -n) may be reached before the connection cap: {needed} would be enough"
         );
     }
+}
+
+fn certificates(snapshot: &Snapshot) -> Vec<ShownCertificate> {
+    let pairs = snapshot.listeners.iter().flat_map(|listener| {
+        let pairs = listener.tls.iter().flat_map(|server| server.certificates());
+        pairs.map(|pair| (listener.address, pair.facts()))
+    });
+    let shown = pairs.map(|(address, facts)| ShownCertificate {
+        address: address.to_string(),
+        subject: facts.subject.clone(),
+        dns_names: facts.dns_names.clone(),
+        not_after: facts.not_after.clone(),
+        expires: facts.expires,
+    });
+    shown.collect()
 }
 
 /// Each start says it again: a switch that was thrown while searching for a fault is easily forgotten.

@@ -70,6 +70,8 @@ pub struct Shard {
     lending: Cell<bool>,
     /// Of clients that are not in yet.
     pub handshakes: Handshakes,
+    /// For the acceptors of whatever configuration comes next: tickets outlive one.
+    pub tickets: Arc<tls::Tickets>,
 }
 
 /// What an exchange writes into while it runs; recycled, so that a warm shard parses and routes without
@@ -147,6 +149,7 @@ impl Shard {
             leases: Leases::new(parts.bank, parts.shards),
             lending: Cell::new(false),
             handshakes: Handshakes::new(handshakes as usize),
+            tickets: parts.tickets,
         })
     }
 

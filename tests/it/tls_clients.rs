@@ -271,6 +271,15 @@ both_drivers! {
         assert!(line.starts_with("Hash=") && line.contains(";Subject=\"CN=the client\";DNS=client.test"), "{line}");
         assert_eq!(told(config::secured(&origin.url, &forward), &authority.client(None)), None);
         assert_eq!(told(config::secured(&origin.url, &trust), &authority.client(Some(&pair))), None);
+        // Nor the one that is asked whether it may pass.
+        let judge = Origin::answering(ok("{}"));
+        let asks = config::document("PolicyBinding", "asks", &format!(
+            "targetRef: {{ name: test }}\npolicyRef: {{ name: native-ext-authz-flex }}\nconfig:\n  uri: {}\n  serverType: http\n  \
+             allowedHeaders: [ x-forwarded-client-cert, x_forwarded_client_cert ]\n", judge.url));
+        let line = told(config::secured(&origin.url, &forward) + &asks, &authority.client(Some(&pair)));
+        let judged = judge.requests().pop().expect("it was asked");
+        assert_eq!(judged.get("x-forwarded-client-cert").map(str::to_owned), line);
+        assert!(line.is_some() && judged.get("x_forwarded_client_cert").is_none());
         // Nor where there is no TLS at all.
         let plain = Gateway::start(driver, config::api(&origin.url));
         assert_eq!(plain.client().send(get_request("/", forged)).response().status, 200);
@@ -321,6 +330,11 @@ both_drivers! {
             assert_eq!(client.get(path).text(), text);
         }
         assert!(gateway.client().wire.secure_to(config, "unknown.test").is_err(), "the first one is not its");
+        let page = Client::connect(gateway.admin).get("/certificates").text();
+        let page: serde_json::Value = serde_json::from_str(&page).expect("JSON");
+        let shown = page["certificates"].as_array().expect("a list");
+        assert_eq!((shown.len(), &shown[1]["dnsNames"][0]), (2, &"*.other.test".into()), "{page}");
+        assert!(shown.iter().all(|one| one["daysLeft"].as_i64() > Some(300)), "{page}");
     }
 
     /// Between two requests a connection goes to another shard, and its keys with it.
