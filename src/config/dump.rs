@@ -1,5 +1,7 @@
 //! The effective configuration as documents that would load to the same again, hidden secrets apart.
 
+mod shared_storage;
+
 use super::{
     model::{Api, Contract, Model, Policy, Route, Service, Settings, Shape, Shaping},
     resource::{Id, Rule},
@@ -368,6 +370,9 @@ fn subjects(settings: &Settings) -> Vec<(&'static str, Value)> {
     }
     if let Some(thresholds) = settings.circuit_breaker {
         subjects.push(("circuitBreaker", circuit_breaker(thresholds)));
+    }
+    if let Some(storage) = &settings.shared_storage {
+        subjects.push(("sharedStorage", shared_storage::written(storage)));
     }
     if let Some(log) = &settings.access_log {
         subjects.push(("accessLog", json!({ "path": log.path, "format": "json" })));

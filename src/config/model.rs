@@ -8,7 +8,7 @@ use crate::{
     policy::{self, jwt::KeySource, rate_limit::Limit},
     route,
     shard::snapshot::{Limits, Runtime, Shutdown},
-    tls,
+    storage, tls,
     upstream::{breaker::Thresholds, cluster::Timeouts},
 };
 use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
@@ -157,4 +157,14 @@ pub(super) struct Settings {
     pub(super) rate_limit_keys: Option<usize>,
     /// For services that do not say.
     pub(super) circuit_breaker: Option<Thresholds>,
+    /// None: nobody said anything of it.
+    pub(super) shared_storage: Option<SharedStorage>,
+}
+
+/// What replicas share.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum SharedStorage {
+    Redis(Arc<storage::Settings>),
+    /// Nothing, and somebody said so.
+    Local,
 }

@@ -5,7 +5,7 @@ use crate::{
     http1,
     observe::access_log,
     policy::{self, jwt::KeySource},
-    route,
+    route, storage,
     upstream::cluster,
 };
 use std::{net::SocketAddr, sync::Arc, time::Duration};
@@ -22,6 +22,8 @@ pub struct Snapshot {
     pub rate_limit_keys: Option<usize>,
     /// Where policies' keys are published; control fetches them.
     pub key_sources: Vec<Arc<KeySource>>,
+    /// What replicas share limits and caches through; None: each keeps its own.
+    pub shared_storage: Option<Arc<storage::Settings>>,
     pub limits: Limits,
     pub runtime: Runtime,
     pub shutdown: Shutdown,
@@ -38,6 +40,7 @@ impl Default for Snapshot {
             outbound: Vec::new(),
             rate_limit_keys: None,
             key_sources: Vec::new(),
+            shared_storage: None,
             limits: Limits::default(),
             runtime: Runtime::default(),
             shutdown: Shutdown::default(),

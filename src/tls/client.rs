@@ -1,8 +1,8 @@
 //! The client half: settings as written, checked and shared, then with a server's name, then with its tickets.
 
-use super::{Failure, Session, Trust, trust};
+use super::{Failure, Identity, Session, Trust, trust};
 use rustls::{
-    ClientConfig, SupportedProtocolVersion,
+    ClientConfig, SupportedCipherSuite, SupportedProtocolVersion,
     client::{Resumption, UnbufferedClientConnection},
     crypto::{CryptoProvider, aws_lc_rs},
     pki_types::{CertificateDer, ServerName},
@@ -20,6 +20,12 @@ pub struct ClientSpec {
     pub server_name: Option<String>,
     pub minimum: Version,
     pub maximum: Version,
+    /// Shown to a server that asks who this is.
+    pub identity: Option<Identity>,
+    /// Names of suites for TLS 1.2 (IANA's); none: all that there are. Those of TLS 1.3 are always the same.
+    pub ciphers: Vec<String>,
+    /// What is offered by ALPN; none: the extension is left out.
+    pub protocols: Vec<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -36,6 +42,9 @@ impl Default for ClientSpec {
             server_name: None,
             minimum: Version::Tls12,
             maximum: Version::Tls13,
+            identity: None,
+            ciphers: Vec::new(),
+            protocols: vec!["http/1.1".to_owned()],
         }
     }
 }
@@ -57,7 +66,7 @@ impl Client {
     /// # Errors
     /// What is wrong, to be put behind the field's name.
     pub fn new(spec: ClientSpec) -> Result<Self, String> {
-        let provider = Arc::new(aws_lc_rs::default_provider());
+        let provider = Arc::new(provider(&spec.ciphers)?);
         let versions: &[&SupportedProtocolVersion] = match (spec.minimum, spec.maximum) {
             (Version::Tls12, Version::Tls13) => &[&TLS13, &TLS12],
             (Version::Tls12, Version::Tls12) => &[&TLS12],
@@ -78,11 +87,20 @@ impl Client {
             let anybody = Arc::new(trust::AnyCertificate(provider.clone()));
             (builder.with_custom_certificate_verifier(anybody), Vec::new())
         };
-        let mut config = builder.with_no_client_auth();
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        let mut config = match &spec.identity {
+            None => builder.with_no_client_auth(),
+            Some(identity) => builder
+                .with_client_auth_cert(identity.chain(), identity.key())
+                .map_err(|error| error.to_string())?,
+        };
+        config.alpn_protocols = spec.protocols.iter().map(|name| name.clone().into_bytes()).collect();
         config.resumption = Resumption::disabled();
         let roots = digest(&provider, &roots);
         Ok(Self(Arc::new(Checked { spec, roots, config })))
+    }
+
+    pub fn spec(&self) -> &ClientSpec {
+        &self.0.spec
     }
 
     /// For connections to `host`: a name, or an address without brackets.
@@ -166,6 +184,43 @@ impl Connector {
             .map(Session::client)
             .map_err(|error| Failure::from(&error))
     }
+}
+
+/// Whether a certificate can be for this.
+pub fn is_server_name(name: &str) -> bool {
+    ServerName::try_from(name).is_ok()
+}
+
+/// With these suites of TLS 1.2, where some are named.
+fn provider(ciphers: &[String]) -> Result<CryptoProvider, String> {
+    let mut provider = aws_lc_rs::default_provider();
+    if ciphers.is_empty() {
+        return Ok(provider);
+    }
+    let older = |suite: &SupportedCipherSuite| suite.tls13().is_none();
+    let name = |suite: &SupportedCipherSuite| suite.suite().as_str().unwrap_or_default();
+    let known = provider.cipher_suites.clone();
+    let known: Vec<_> = known.iter().filter(|suite| older(suite)).collect();
+    // Those of TLS 1.3 are taken for said: they are there anyway.
+    let newer = |written: &str| {
+        let mut suites = provider.cipher_suites.iter().filter(|suite| !older(suite));
+        suites.any(|suite| name(suite).replacen("TLS13_", "TLS_", 1) == written)
+    };
+    let unknown = ciphers
+        .iter()
+        .find(|written| !newer(written) && !known.iter().any(|suite| name(suite) == written.as_str()));
+    if let Some(unknown) = unknown {
+        let names: Vec<_> = known.iter().map(|suite| name(suite)).collect();
+        return Err(format!(
+            "`{unknown}` is no cipher suite of Ringway's; for TLS 1.2 there are {}",
+            names.join(", ")
+        ));
+    }
+    let any_older = ciphers.iter().any(|written| !newer(written));
+    provider.cipher_suites.retain(|suite| {
+        !older(suite) || !any_older || ciphers.iter().any(|written| written == name(suite))
+    });
+    Ok(provider)
 }
 
 fn digest(provider: &CryptoProvider, certificates: &[CertificateDer<'_>]) -> [u8; 32] {

@@ -8,11 +8,13 @@
 
 mod client;
 mod failure;
+mod identity;
 mod session;
 mod trust;
 
-pub use client::{Client, ClientSpec, Connector, Target, Version};
+pub use client::{Client, ClientSpec, Connector, Target, Version, is_server_name};
 pub use failure::Failure;
+pub use identity::{Identity, Unusable};
 pub use session::{OVERHEAD, RECORD, Session};
 pub use trust::Trust;
 

@@ -61,6 +61,20 @@ impl Authority {
         self.server_with(names, |_| {}, &[version])
     }
 
+    /// A certificate for these names and addresses, and its key: both PEM, good for a server and for a client.
+    pub fn pair(&self, names: &[&str]) -> (String, String) {
+        let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
+        let key = key();
+        let params = CertificateParams::new(names).expect("names");
+        let certificate = params.signed_by(&key, &self.issuer).expect("a certificate");
+        (certificate.pem(), key.serialize_pem())
+    }
+
+    /// Its certificate, PEM.
+    pub fn pem(&self) -> String {
+        self.issuer.pem()
+    }
+
     fn server_with(
         &self,
         names: &[&str],

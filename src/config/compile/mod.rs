@@ -9,6 +9,7 @@ mod policies;
 mod routes;
 mod settings;
 mod shaping;
+mod shared_storage;
 mod snapshot;
 mod tls;
 

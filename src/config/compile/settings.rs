@@ -43,6 +43,12 @@ pub(super) fn compile(
         if let Some(limit) = &spec.rate_limit {
             settings.rate_limit_keys = usize::try_from(limit.max_keys.unsigned()).ok();
         }
+        if let Some(storage) = &spec.shared_storage {
+            problems.set_object(object.label());
+            settings.shared_storage = problems.within("spec.sharedStorage", |problems| {
+                super::shared_storage::compile(storage, &storage.origin, problems)
+            });
+        }
         if let Some(log) = &spec.access_log {
             apply_access_log(&mut settings, log, object, problems);
         }
@@ -205,4 +211,4 @@ fn bounded_u32<const MIN: i64, const MAX: i64>(written: &Located<Bounded<MIN, MA
     u32::try_from(written.unsigned()).unwrap_or(u32::MAX)
 }
 
-const SUBJECTS: &str = "timeouts, rateLimit, circuitBreaker, accessLog, runtime, limits, shutdown";
+const SUBJECTS: &str = "timeouts, rateLimit, circuitBreaker, sharedStorage, accessLog, runtime, limits, shutdown";

@@ -1,6 +1,6 @@
 //! A `Configuration`: one subject of the whole gateway. Each document has exactly one of these members.
 
-use super::shaping::CircuitBreakerSpec;
+use super::{shaping::CircuitBreakerSpec, shared_storage::SharedStorageSpec};
 use crate::{
     choice,
     config::environment::MAX_SECONDS,
@@ -28,11 +28,13 @@ object! {
         optional "rateLimit" rate_limit: RateLimitSettingsSpec,
         /// For every Service that has no `circuit-breaker-flex` of its own. Default none.
         optional "circuitBreaker" circuit_breaker: CircuitBreakerSpec,
+        /// What replicas share limits and caches through; read at start only.
+        optional "sharedStorage" shared_storage: Located<SharedStorageSpec>,
         /// Written by registration with the vendor's control plane; accepted and ignored.
         optional "platformConnection" platform_connection: Node,
     }
     later [
-        "logging", "sharedStorage", "forwardProxy", "proxyProtocol", "probe", "defaultTLS", "resourceLimits",
+        "logging", "forwardProxy", "proxyProtocol", "probe", "defaultTLS", "resourceLimits",
         "tracing",
     ]
 }

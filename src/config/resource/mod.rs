@@ -9,6 +9,7 @@ mod name;
 mod rule;
 mod service;
 mod shaping;
+mod shared_storage;
 
 pub(crate) use address::UpstreamAddress;
 pub(crate) use api::{ApiSpec, InlinePolicy, InlineService};
@@ -23,6 +24,9 @@ pub(crate) use name::{DestinationPath, NAME_RULE, Name};
 pub(crate) use rule::Rule;
 pub(crate) use service::{BalancePolicy, CheckedService, LoadBalancing, Upstream};
 pub(crate) use shaping::{CircuitBreakerSpec, IdleTimeoutSpec, ResponseTimeoutSpec, StreamIdleTimeoutSpec};
+pub(crate) use shared_storage::{
+    RedisSpec, SentinelSpec, SharedStorageSpec, StorageTlsSpec, StorageTlsVersion,
+};
 
 use super::{environment::Environment, substitute::substitute_policies, yaml};
 use crate::located::{Decode, Entries, Located, Node, Origin, Problems};

@@ -281,7 +281,7 @@ fn each_subject_is_configured_once() {
         problems(&text),
         [
             "f.yaml:3:75: Configuration/b: spec.limits: `limits` is configured twice; first at f.yaml:1:75",
-            "f.yaml:5:64: Configuration/c: spec: must have one of timeouts, rateLimit, circuitBreaker, accessLog, runtime, limits, shutdown",
+            "f.yaml:5:64: Configuration/c: spec: must have one of timeouts, rateLimit, circuitBreaker, sharedStorage, accessLog, runtime, limits, shutdown",
             "f.yaml:7:75: Configuration/d: spec: unknown field `timeout`; did you mean `timeouts`?",
         ]
     );
