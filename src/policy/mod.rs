@@ -36,6 +36,7 @@ pub mod rate_limit;
 mod rate_limiting;
 mod rate_limiting_sla;
 mod redirect;
+mod signal;
 mod site;
 mod spike_control;
 mod tree;
@@ -49,6 +50,7 @@ pub use contracts::{Client, Contracts, Terms};
 pub use exchange::{Answer, Event, Refusal, Request, Response, State, Step, Violation, Wait};
 pub use filter::Filter;
 pub use local::Local;
+pub use signal::Signal;
 pub use site::{Destination, Site, Upstreams, condition, expression, template};
 pub use view::ExchangeView;
 
