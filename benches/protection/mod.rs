@@ -84,6 +84,7 @@ fn pass(policy: &str, bytes: Vec<u8>, body: Vec<u8>) -> impl FnMut() {
         shards: NonZeroU32::MIN,
         hash_key: &hash_key,
         name: "",
+        desk: None,
     };
     let locals = snapshot.chains[1].policies.locals("bench", &parts);
     let leases = Leases::new(Bank::new(16, hash_key), NonZeroU32::MIN);

@@ -5,7 +5,7 @@ use super::resource::{Id, Rule, Upstream};
 use crate::{
     located::{Node, Origin},
     observe::access_log,
-    policy::{self, jwt::KeySource, rate_limit::Limit},
+    policy::{self, jwt::KeySource, rate_limit::Limit, shared::SharedCache},
     route,
     shard::snapshot::{Limits, Runtime, Shutdown},
     storage, tls,
@@ -22,6 +22,8 @@ pub(super) struct Model {
     pub(super) calls: Vec<Service>,
     /// Where policies' keys are published.
     pub(super) key_sources: Vec<Arc<KeySource>>,
+    /// Caches whose answers lie in shared storage.
+    pub(super) shared_caches: Vec<Arc<SharedCache>>,
     pub(super) settings: Settings,
     /// Bindings whose selector selects no API: where, and which.
     pub(super) idle: Vec<(Origin, String)>,

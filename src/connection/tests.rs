@@ -81,6 +81,7 @@ fn a_panic_closes_its_own_connection(driver: Driver) {
         peers: None,
         shards: NonZeroU32::MIN,
         bank: Bank::new(1, HashKey::new(&[1; 16])),
+        storage: None,
         seed: 1,
     };
     let ready = Box::new(move || ready.send(()).expect("the test waits"));

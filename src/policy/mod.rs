@@ -49,9 +49,10 @@ pub use context::{Context, ShardParts};
 pub use contracts::{Client, Contracts, Terms};
 pub use exchange::{Answer, Event, Refusal, Request, Response, State, Step, Violation, Wait};
 pub use filter::Filter;
+pub use http_caching::shared;
 pub use local::Local;
 pub use signal::Signal;
-pub use site::{Destination, Site, Upstreams, condition, expression, template};
+pub use site::{Destination, SharedStorage, Site, Upstreams, condition, expression, template};
 pub use view::ExchangeView;
 
 use crate::located::{Decode, Node, Origin, Problems, schema::Definitions};

@@ -14,6 +14,7 @@ use crate::{
         jwks::{self, KeySources},
         logs::AccessLog,
         ports, resolve, runtime_log,
+        shared_storage::{Purpose, Storage, caches::Caches},
     },
     net,
     runtime::{self, Chosen, DriverChoice},
@@ -167,7 +168,15 @@ async fn serve(options: RunOptions) -> Result<(), String> {
         resolve::resolve_all_once(&names, FIRST_RESOLUTION),
         key_sources.first(FIRST_KEYS)
     );
-    let mut shards = Shards::start(&snapshot, &chosen, count, &cpus, sockets)?;
+    let storage = (snapshot.shared_storage.clone()).map(|settings| Storage::new(settings, stopped.clone()));
+    let caches = (storage.as_ref())
+        .filter(|_| !snapshot.shared_caches.is_empty())
+        .map(|storage| Caches::new(storage.link(Purpose::Caches), snapshot.shared_caches.iter().cloned()));
+    let (post, caches) = caches.unzip();
+    let mut shards = Shards::start(&snapshot, &chosen, count, &cpus, sockets, post.as_ref())?;
+    if let Some(caches) = caches {
+        tokio::spawn(caches.run(shards.outboxes(), stopped.clone()));
+    }
     state.set_shards(shards.counters());
     for resolution in resolved {
         shards.resolved(&resolution.host, &resolution.addresses);

@@ -7,7 +7,10 @@ use crate::{
         counters::{Counters, Totals},
         queue::{RecordReceiver, queue},
     },
-    policy::rate_limit::{Bank, HashKey, keys_for_memory},
+    policy::{
+        rate_limit::{Bank, HashKey, keys_for_memory},
+        shared::Post,
+    },
     runtime::Chosen,
     shard::{self, Board, Message, Outbox, Parts, Peers, Start, inbox, snapshot::Snapshot},
 };
@@ -55,6 +58,7 @@ impl Shards {
         count: usize,
         cpus: &[core_affinity::CoreId],
         sockets: Vec<Vec<OwnedFd>>,
+        storage: Option<&Arc<dyn Post>>,
     ) -> Result<Self, String> {
         let limits = &snapshot.limits;
         let admission = Arc::new(Admission::new(limits.connections, limits.connections_per_client));
@@ -106,6 +110,7 @@ impl Shards {
                     peers: Peers::new(index, board.clone(), all.outboxes.clone()),
                     shards,
                     bank: bank.clone(),
+                    storage: storage.map(|post| (post.clone(), index)),
                     seed: seeds.hash_one(index + 1),
                 },
                 listeners,
@@ -238,7 +243,7 @@ mod tests {
         };
         let file = std::fs::File::open("/proc/self/exe").expect("a file");
         let chosen = choose(DriverChoice::Epoll).expect("epoll");
-        Shards::start(&Arc::new(snapshot), &chosen, 1, &[], vec![vec![file.into()]]).expect("a thread")
+        Shards::start(&Arc::new(snapshot), &chosen, 1, &[], vec![vec![file.into()]], None).expect("a thread")
     }
 
     #[tokio::test]

@@ -25,6 +25,7 @@ use crate::{
     policy::{
         self, ShardParts,
         rate_limit::{Bank, Leases},
+        shared::{Desk, Post, Told},
     },
     route,
     runtime::{self, Driver},
@@ -65,6 +66,8 @@ pub struct Shard {
     pub leases: Leases,
     /// A task is under way that gives back what of it is not spent.
     lending: Cell<bool>,
+    /// Where answers of shared storage are waited for; None: there is none.
+    desk: Option<Rc<Desk>>,
 }
 
 /// What an exchange writes into while it runs; recycled, so that a warm shard parses and routes without
@@ -109,6 +112,8 @@ pub struct Parts {
     pub shards: NonZeroU32,
     /// The process's.
     pub bank: Arc<Bank>,
+    /// The way to shared storage, and which of the shards this is.
+    pub storage: Option<(Arc<dyn Post>, usize)>,
     /// Any number that differs between shards and processes.
     pub seed: u64,
 }
@@ -116,10 +121,12 @@ pub struct Parts {
 impl Shard {
     pub fn new(parts: Parts) -> Rc<Self> {
         let hosts = Rc::new(Hosts::default());
+        let desk = parts.storage.map(|(post, index)| Desk::new(post, index));
         let for_policies = ShardParts {
             shards: parts.shards,
             hash_key: parts.bank.hash_key(),
             name: "",
+            desk: desk.as_ref(),
         };
         let live = Live::new(parts.snapshot, &hosts, &for_policies);
         Rc::new(Self {
@@ -137,7 +144,15 @@ impl Shard {
             random: Cell::new(parts.seed | 1),
             leases: Leases::new(parts.bank, parts.shards),
             lending: Cell::new(false),
+            desk,
         })
+    }
+
+    /// What shared storage had.
+    pub fn told(&self, told: Told) {
+        if let Some(desk) = &self.desk {
+            desk.told(told);
+        }
     }
 
     /// The configuration in force. An exchange takes it once and keeps it to its end.

@@ -4,7 +4,7 @@ pub use crate::runtime::DriverChoice;
 use crate::{
     http1,
     observe::access_log,
-    policy::{self, jwt::KeySource},
+    policy::{self, jwt::KeySource, shared::SharedCache},
     route, storage,
     upstream::cluster,
 };
@@ -24,6 +24,8 @@ pub struct Snapshot {
     pub key_sources: Vec<Arc<KeySource>>,
     /// What replicas share limits and caches through; None: each keeps its own.
     pub shared_storage: Option<Arc<storage::Settings>>,
+    /// Caches whose answers lie there.
+    pub shared_caches: Vec<Arc<SharedCache>>,
     pub limits: Limits,
     pub runtime: Runtime,
     pub shutdown: Shutdown,
@@ -41,6 +43,7 @@ impl Default for Snapshot {
             rate_limit_keys: None,
             key_sources: Vec::new(),
             shared_storage: None,
+            shared_caches: Vec::new(),
             limits: Limits::default(),
             runtime: Runtime::default(),
             shutdown: Shutdown::default(),

@@ -64,7 +64,7 @@ pub(super) fn compile(
     let targets_known = complete && resources.bindings.iter().all(|binding| binding.spec.is_some());
     let mut bound: Vec<Vec<_>> = resources.apis.iter().map(|_| Vec::new()).collect();
     let owners = resources.apis.iter().map(|api| api.id.to_string());
-    let mut calls = Calls::new(owners.zip(clients));
+    let mut calls = Calls::new(owners.zip(clients), settings.shared_storage.clone());
     let mut chains = policies::inline(&resources.apis, &mut calls, problems);
     let mut outbound: Vec<(usize, Policy)> = Vec::new();
     let mut shapings = shaping::inline(&resources.apis, problems);
@@ -116,7 +116,7 @@ pub(super) fn compile(
     services
         .iter_mut()
         .for_each(|service| policies::sort(&mut service.policies));
-    let (calls, key_sources) = calls.into_parts();
+    let parts = calls.into_parts();
     tls::secure(&mut services, problems);
     let idle = resources.bindings.iter().filter_map(|binding| {
         let target = &binding.spec.as_ref()?.target;
@@ -130,8 +130,9 @@ pub(super) fn compile(
         apis: Vec::new(),
         services,
         contracts,
-        calls,
-        key_sources,
+        calls: parts.calls,
+        key_sources: parts.key_sources,
+        shared_caches: parts.shared_caches,
         settings,
     };
     let apis = (resources.apis.into_iter().zip(inline).zip(bound)).zip(chains.into_iter().zip(shapings));

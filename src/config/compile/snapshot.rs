@@ -20,6 +20,7 @@ pub(in crate::config) fn build(model: Model) -> Snapshot {
         services,
         calls,
         key_sources,
+        shared_caches,
         settings,
         ..
     } = model;
@@ -82,6 +83,7 @@ pub(in crate::config) fn build(model: Model) -> Snapshot {
         chains,
         outbound,
         key_sources,
+        shared_caches,
         rate_limit_keys: settings.rate_limit_keys,
         shared_storage: match settings.shared_storage {
             Some(SharedStorage::Redis(settings)) => Some(settings),

@@ -8,6 +8,7 @@
 //!
 //! Each purpose has a connection of its own: an answer of a megabyte on its way into a cache must not hold up the limits.
 
+pub mod caches;
 mod dial;
 mod keeper;
 
@@ -131,7 +132,11 @@ impl Storage {
         let (broken, heard) = mpsc::unbounded_channel();
         let link = Link(Arc::new(Inner {
             purpose,
-            command_timeout: self.0.settings.command_timeout,
+            command_timeout: match purpose {
+                Purpose::Limits => self.0.settings.command_timeout,
+                // Answers of megabytes pass here, and no request waits for the end of it.
+                Purpose::Caches => self.0.settings.command_timeout * 4,
+            },
             connection: Mutex::new(None),
             state: watch::Sender::new(State::Starting),
             broken,

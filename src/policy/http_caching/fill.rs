@@ -3,6 +3,7 @@
 use super::{
     freshness::{CacheControl, http_date, lifetime, seconds},
     generation::{Generation, Generations},
+    shared::{Content, Desk, Entry, Name, Record, Seen, SharedCache},
     store::{Audience, Lines, Selection, Store, Stored},
 };
 use crate::{
@@ -23,6 +24,19 @@ pub struct Fetch {
     /// Others wait for this one.
     first: Option<u64>,
     asked: Asked,
+    /// Where it goes beside the store; None: nowhere.
+    shared: Option<Shared>,
+}
+
+/// A place in shared storage.
+#[derive(Debug)]
+struct Shared {
+    cache: Arc<SharedCache>,
+    desk: Rc<Desk>,
+    /// In force there before the origin was asked.
+    seen: Seen,
+    name: Name,
+    slot: u16,
 }
 
 /// The request as the cache met it. What policies behind it make of it says nothing of who asks.
@@ -72,7 +86,25 @@ impl Fetch {
             generation,
             first,
             asked: Asked::new(request),
+            shared: None,
         }
+    }
+
+    /// Its answer is kept in shared storage too. To be called before the origin is asked.
+    pub(super) fn share(
+        &mut self,
+        seen: Seen,
+        (name, slot): (Name, u16),
+        cache: &Arc<SharedCache>,
+        desk: &Rc<Desk>,
+    ) {
+        self.shared = Some(Shared {
+            cache: cache.clone(),
+            desk: desk.clone(),
+            seen,
+            name,
+            slot,
+        });
     }
 
     /// What takes the content up; None where it is not to be stored.
@@ -192,6 +224,9 @@ impl Fill {
             Outcome::TooLarge => store.pass(&fetch.key, since, fetch.generation),
             Outcome::Whole if fetch.generations.of(&fetch.key) == fetch.generation => {
                 stored.body = bytes.into();
+                if let Some(shared) = &fetch.shared {
+                    shared.keep(&fetch.key, &selection, &stored, lifetime_ms);
+                }
                 store.put(
                     &fetch.key,
                     selection,
@@ -202,6 +237,35 @@ impl Fill {
                 );
             }
             Outcome::Whole => {}
+        }
+    }
+}
+
+impl Shared {
+    fn keep(&self, key: &[u8], selection: &Selection, stored: &Stored, lifetime_ms: u64) {
+        let entry = Entry {
+            status: stored.status,
+            audience: stored.audience,
+            age: stored.age,
+            lifetime_ms,
+            selection: selection.clone(),
+            lines: stored.lines.clone(),
+            body: stored.body.clone(),
+        };
+        let put = |name, content| {
+            let record = Record {
+                seen: self.seen,
+                key: key.into(),
+                content,
+            };
+            (self.desk).keep(&self.cache, name, self.slot, record, lifetime_ms);
+        };
+        let name = self.cache.name(key, selection);
+        put(name, Content::Answer(Box::new(entry)));
+        if !selection.is_empty() {
+            // At the key's own place it says where to look.
+            let names = selection.iter().map(|(name, _)| name.clone()).collect();
+            put(self.name, Content::Varies(names));
         }
     }
 }
@@ -296,6 +360,13 @@ fn selection(response: &Response<'_>, asked: &Asked) -> Option<Selection> {
         (value == sent).then(|| (name.into(), value.into()))
     };
     names.into_iter().map(value).collect()
+}
+
+/// The values of these lines that the request at hand has.
+pub(super) fn chosen(names: &[Box<[u8]>], request: &Request<'_>) -> Selection {
+    let headers = &request.head.headers;
+    let value = |name: &Box<[u8]>| (name.clone(), joined(headers.values(request.bytes, name)).into());
+    names.iter().map(value).collect()
 }
 
 /// Whether the request at hand has these values.

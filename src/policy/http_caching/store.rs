@@ -136,13 +136,26 @@ impl Store {
         lifetime_ms: u64,
         generation: Generation,
     ) {
+        self.put_shared(key, selection, Rc::new(stored), now, lifetime_ms, generation);
+    }
+
+    /// The same of what is being given to somebody.
+    pub(super) fn put_shared(
+        &mut self,
+        key: &[u8],
+        selection: Selection,
+        stored: Rc<Stored>,
+        now: Tick,
+        lifetime_ms: u64,
+        generation: Generation,
+    ) {
         let lines: usize = stored
             .lines
             .iter()
             .map(|(name, value)| name.len() + value.len())
             .sum();
         let bytes = key.len() + lines + stored.body.len();
-        let content = Content::Stored(Rc::new(stored));
+        let content = Content::Stored(stored);
         self.insert(key, selection, content, now, lifetime_ms, generation, bytes);
     }
 
