@@ -75,8 +75,8 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     (
         "config",
         &[
-            "http1", "route", "policy", "upstream", "observe", "shard", "storage", "tls", "located", "choice",
-            "object",
+            "http1", "route", "policy", "upstream", "observe", "shard", "storage", "tls", "located",
+            "choice", "object",
         ],
     ),
     (

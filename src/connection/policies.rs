@@ -12,7 +12,8 @@ use crate::{
     net::Buffer,
     observe::message::MessageLog,
     policy::{
-        Answer, Authentication, Context, Event, Filter, Progress, Request, Response, Signal, Step, Violation, Wait,
+        Answer, Authentication, Context, Event, Filter, Progress, Request, Response, Signal, Step, Violation,
+        Wait,
     },
     reply,
     route::{self, Lookup},

@@ -171,7 +171,12 @@ async fn serve(options: RunOptions) -> Result<(), String> {
     let storage = (snapshot.shared_storage.clone()).map(|settings| Storage::new(settings, stopped.clone()));
     let caches = (storage.as_ref())
         .filter(|_| !snapshot.shared_caches.is_empty())
-        .map(|storage| Caches::new(storage.link(Purpose::Caches), snapshot.shared_caches.iter().cloned()));
+        .map(|storage| {
+            Caches::new(
+                storage.link(Purpose::Caches),
+                snapshot.shared_caches.iter().cloned(),
+            )
+        });
     let (post, caches) = caches.unzip();
     let mut shards = Shards::start(&snapshot, &chosen, count, &cpus, sockets, post.as_ref())?;
     if let Some(caches) = caches {

@@ -243,7 +243,15 @@ mod tests {
         };
         let file = std::fs::File::open("/proc/self/exe").expect("a file");
         let chosen = choose(DriverChoice::Epoll).expect("epoll");
-        Shards::start(&Arc::new(snapshot), &chosen, 1, &[], vec![vec![file.into()]], None).expect("a thread")
+        Shards::start(
+            &Arc::new(snapshot),
+            &chosen,
+            1,
+            &[],
+            vec![vec![file.into()]],
+            None,
+        )
+        .expect("a thread")
     }
 
     #[tokio::test]

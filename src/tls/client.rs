@@ -93,7 +93,11 @@ impl Client {
                 .with_client_auth_cert(identity.chain(), identity.key())
                 .map_err(|error| error.to_string())?,
         };
-        config.alpn_protocols = spec.protocols.iter().map(|name| name.clone().into_bytes()).collect();
+        config.alpn_protocols = spec
+            .protocols
+            .iter()
+            .map(|name| name.clone().into_bytes())
+            .collect();
         config.resumption = Resumption::disabled();
         let roots = digest(&provider, &roots);
         Ok(Self(Arc::new(Checked { spec, roots, config })))
@@ -217,9 +221,9 @@ fn provider(ciphers: &[String]) -> Result<CryptoProvider, String> {
         ));
     }
     let any_older = ciphers.iter().any(|written| !newer(written));
-    provider.cipher_suites.retain(|suite| {
-        !older(suite) || !any_older || ciphers.iter().any(|written| written == name(suite))
-    });
+    provider
+        .cipher_suites
+        .retain(|suite| !older(suite) || !any_older || ciphers.iter().any(|written| written == name(suite)));
     Ok(provider)
 }
 

@@ -73,7 +73,11 @@ impl Redis {
         self.kill();
         // The port may be taken meanwhile, for a moment, by somebody who looks for a free one.
         eventually("the server is back", || {
-            if self.child.as_mut().is_none_or(|child| !matches!(child.try_wait(), Ok(None))) {
+            if self
+                .child
+                .as_mut()
+                .is_none_or(|child| !matches!(child.try_wait(), Ok(None)))
+            {
                 self.child = Some(launch("redis-server", &self.arguments, &self.folder));
             }
             self.answers()
@@ -97,7 +101,8 @@ impl Redis {
     /// By a connection of its own.
     #[track_caller]
     pub fn command(&self, words: &[impl AsRef<[u8]>]) -> Reply {
-        self.try_command(words).unwrap_or_else(|error| panic!("redis: {error}"))
+        self.try_command(words)
+            .unwrap_or_else(|error| panic!("redis: {error}"))
     }
 
     pub fn try_command(&self, words: &[impl AsRef<[u8]>]) -> io::Result<Reply> {
@@ -121,7 +126,8 @@ impl Redis {
         let stats = self.command(&["INFO", "commandstats"]).text();
         let start = format!("cmdstat_{}:calls=", command.to_lowercase());
         let line = stats.lines().find_map(|line| line.strip_prefix(&start));
-        line.and_then(|line| line.split(',').next()?.parse().ok()).unwrap_or(0)
+        line.and_then(|line| line.split(',').next()?.parse().ok())
+            .unwrap_or(0)
     }
 
     /// User and system time it has used, in seconds.
@@ -130,7 +136,8 @@ impl Redis {
         let info = self.command(&["INFO", "cpu"]).text();
         let of = |name: &str| {
             let line = info.lines().find_map(|line| line.strip_prefix(name));
-            line.and_then(|value| value.trim().parse::<f64>().ok()).expect("INFO cpu")
+            line.and_then(|value| value.trim().parse::<f64>().ok())
+                .expect("INFO cpu")
         };
         of("used_cpu_user:") + of("used_cpu_sys:")
     }
@@ -155,7 +162,8 @@ impl Drop for Redis {
 impl<'a> Setup<'a> {
     /// As in the configuration file: `["--requirepass", "x"]`.
     pub fn arguments(mut self, arguments: &[&str]) -> Self {
-        self.arguments.extend(arguments.iter().map(|&argument| argument.to_owned()));
+        self.arguments
+            .extend(arguments.iter().map(|&argument| argument.to_owned()));
         self
     }
 
@@ -172,7 +180,11 @@ impl<'a> Setup<'a> {
             let mut redis = self.launch();
             let begun = std::time::Instant::now();
             while !redis.answers() && begun.elapsed() < DEADLINE {
-                if redis.child.as_mut().is_none_or(|child| !matches!(child.try_wait(), Ok(None))) {
+                if redis
+                    .child
+                    .as_mut()
+                    .is_none_or(|child| !matches!(child.try_wait(), Ok(None)))
+                {
                     break;
                 }
                 super::pause();
@@ -187,7 +199,15 @@ impl<'a> Setup<'a> {
     fn launch(&self) -> Redis {
         let (address, folder) = (ports::free(), Folder::new());
         let mut arguments: Vec<String> = [
-            "--port", &address.port().to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--loglevel",
+            "--port",
+            &address.port().to_string(),
+            "--bind",
+            "127.0.0.1",
+            "--save",
+            "",
+            "--appendonly",
+            "no",
+            "--loglevel",
             "warning",
         ]
         .map(str::to_owned)
@@ -241,7 +261,11 @@ impl Sentinel {
                 ),
             );
             let child = launch("redis-sentinel", &[file.display().to_string()], &folder);
-            let mut sentinel = Self { child, address, _folder: folder };
+            let mut sentinel = Self {
+                child,
+                address,
+                _folder: folder,
+            };
             let begun = std::time::Instant::now();
             while begun.elapsed() < DEADLINE {
                 if sentinel.try_command(&["PING"]).is_ok() {
@@ -315,7 +339,10 @@ impl Wire {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         let rest = line.get(1..).unwrap_or_default().trim_end().to_owned();
-        let number = || rest.parse::<i64>().map_err(|_| io::Error::from(io::ErrorKind::InvalidData));
+        let number = || {
+            rest.parse::<i64>()
+                .map_err(|_| io::Error::from(io::ErrorKind::InvalidData))
+        };
         Ok(match line.as_bytes().first() {
             Some(b'+') => Reply::Status(rest),
             Some(b'-') => Reply::Error(rest),

@@ -211,4 +211,5 @@ fn bounded_u32<const MIN: i64, const MAX: i64>(written: &Located<Bounded<MIN, MA
     u32::try_from(written.unsigned()).unwrap_or(u32::MAX)
 }
 
-const SUBJECTS: &str = "timeouts, rateLimit, circuitBreaker, sharedStorage, accessLog, runtime, limits, shutdown";
+const SUBJECTS: &str =
+    "timeouts, rateLimit, circuitBreaker, sharedStorage, accessLog, runtime, limits, shutdown";

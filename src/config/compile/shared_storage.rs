@@ -18,7 +18,9 @@ pub(super) fn compile(
     problems: &mut Problems,
 ) -> Option<SharedStorage> {
     match (&spec.redis, &spec.local) {
-        (Some(redis), None) => server(redis, problems).map(|settings| SharedStorage::Redis(Arc::new(settings))),
+        (Some(redis), None) => {
+            server(redis, problems).map(|settings| SharedStorage::Redis(Arc::new(settings)))
+        }
         (None, Some(local)) => local.enabled.then_some(SharedStorage::Local),
         (Some(_), Some(local)) => {
             let message = "stands beside `redis`: either replicas share a Redis, or each keeps its own";
@@ -40,8 +42,8 @@ fn server(written: &Located<RedisSpec>, problems: &mut Problems) -> Option<Setti
         let username = one_of(&spec.username, ("user", &spec.user), problems);
         let credentials = credentials(username, spec.password.as_ref(), problems);
         let database = one_of(&spec.db, ("DB", &spec.upper_db), problems);
-        let tls = (spec.tls.as_ref())
-            .and_then(|tls| problems.within("tls", |problems| client(tls, problems)));
+        let tls =
+            (spec.tls.as_ref()).and_then(|tls| problems.within("tls", |problems| client(tls, problems)));
         let milliseconds = |written: Option<u64>, default| Duration::from_millis(written.unwrap_or(default));
         let settings = Settings {
             place: place?,
@@ -49,7 +51,9 @@ fn server(written: &Located<RedisSpec>, problems: &mut Problems) -> Option<Setti
             database: database.map_or(0, |number| u32::try_from(number.unsigned()).unwrap_or_default()),
             tls,
             prefix: prefix(spec.prefix.as_ref(), problems),
-            replicas: spec.replicas.and_then(|count| u32::try_from(count.unsigned()).ok()),
+            replicas: spec
+                .replicas
+                .and_then(|count| u32::try_from(count.unsigned()).ok()),
             connect_timeout: milliseconds(spec.connect_timeout.map(Bounded::unsigned), 1000),
             command_timeout: milliseconds(spec.command_timeout.map(Bounded::unsigned), 250),
             secret: spec.secret.clone(),
@@ -63,7 +67,8 @@ fn place(written: &Located<RedisSpec>, problems: &mut Problems) -> Option<Place>
         (Some(address), None) => Some(Place::Server(address.0.clone())),
         (None, Some(sentinel)) => problems.within("sentinel", |problems| sentinels(sentinel, problems)),
         (Some(_), Some(sentinel)) => {
-            let message = "stands beside `address`: the sentinels say what the address is, so leave out one of the two";
+            let message =
+                "stands beside `address`: the sentinels say what the address is, so leave out one of the two";
             problems.within("sentinel", |problems| problems.report(&sentinel.origin, message));
             None
         }
@@ -79,11 +84,15 @@ fn sentinels(spec: &SentinelSpec, problems: &mut Problems) -> Option<Place> {
     let addresses: Vec<Address> = addresses.iter().map(|(_, address)| address.0.clone()).collect();
     if addresses.is_empty() {
         let message = "must have at least one address (host:port)";
-        problems.within("addresses", |problems| problems.report(&spec.addresses.origin, message));
+        problems.within("addresses", |problems| {
+            problems.report(&spec.addresses.origin, message)
+        });
     }
     if spec.master.is_empty() {
         let message = "must be what the sentinels call the master";
-        problems.within("masterName", |problems| problems.report(&spec.master.origin, message));
+        problems.within("masterName", |problems| {
+            problems.report(&spec.master.origin, message)
+        });
     }
     let credentials = credentials(spec.username.as_ref(), spec.password.as_ref(), problems);
     (!addresses.is_empty()).then(|| {
@@ -117,7 +126,10 @@ fn one_of<'s, T>(
     problems: &mut Problems,
 ) -> Option<&'s Located<T>> {
     if let (Some(first), Some(second)) = (first, second) {
-        let message = format!("is written twice: the other spelling of it stands at {}", first.origin);
+        let message = format!(
+            "is written twice: the other spelling of it stands at {}",
+            first.origin
+        );
         problems.within(key, |problems| problems.report(&second.origin, message));
     }
     first.as_ref().or(second.as_ref())
@@ -139,11 +151,12 @@ fn prefix(written: Option<&Located<String>>, problems: &mut Problems) -> String 
 fn client(written: &Located<StorageTlsSpec>, problems: &mut Problems) -> Option<Client> {
     let spec = &written.value;
     let before = problems.len();
-    let version = |written: &Option<Located<StorageTlsVersion>>| match written.as_ref().map(|version| version.value) {
-        Some(StorageTlsVersion::Tls12) => Some(Version::Tls12),
-        Some(StorageTlsVersion::Tls13) => Some(Version::Tls13),
-        None => None,
-    };
+    let version =
+        |written: &Option<Located<StorageTlsVersion>>| match written.as_ref().map(|version| version.value) {
+            Some(StorageTlsVersion::Tls12) => Some(Version::Tls12),
+            Some(StorageTlsVersion::Tls13) => Some(Version::Tls13),
+            None => None,
+        };
     let (minimum, maximum) = (version(&spec.minimum), version(&spec.maximum));
     let mut client = ClientSpec {
         verify: !spec.skip_validation.unwrap_or(false),

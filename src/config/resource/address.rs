@@ -162,9 +162,9 @@ pub(super) fn host_and_port(text: &str) -> Result<(String, u16), String> {
     let (host, port) = split_authority(text).map_err(|why| format!("{MUST}; it {why}"))?;
     let port = port.ok_or_else(|| format!("{MUST}; it has no port"))?;
     match ip_literal(host) {
-        Some(address) if address.is_unspecified() => {
-            Err(format!("`{host}` is an address to listen on, not one to connect to"))
-        }
+        Some(address) if address.is_unspecified() => Err(format!(
+            "`{host}` is an address to listen on, not one to connect to"
+        )),
         Some(address) => Ok((address.to_string(), port)),
         None if is_host_name(host) => Ok((host.to_ascii_lowercase(), port)),
         None => Err(format!("`{host}` is neither an IP address nor a host name")),

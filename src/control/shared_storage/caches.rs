@@ -134,26 +134,62 @@ impl Caches {
         }
         for ask in asks {
             match ask {
-                Ask::Look { cache, name, slot, shard, ticket } => {
+                Ask::Look {
+                    cache,
+                    name,
+                    slot,
+                    shard,
+                    ticket,
+                } => {
                     // As far as is good for anything, whatever somebody may have put there.
-                    commands.cmd("GETRANGE").arg(cache.stored_name(&name)).arg(0).arg(MAX_VALUE);
+                    commands
+                        .cmd("GETRANGE")
+                        .arg(cache.stored_name(&name))
+                        .arg(0)
+                        .arg(MAX_VALUE);
                     commands.cmd("PTTL").arg(cache.stored_name(&name));
                     // After the record: one that an invalidation overtakes is found to be of before it.
                     commands.cmd("GET").arg(cache.stored_all());
                     commands.cmd("GET").arg(cache.stored_slot(slot));
-                    wanted.push(Wanted::Look(Look { cache, name, slot, shard, ticket }));
+                    wanted.push(Wanted::Look(Look {
+                        cache,
+                        name,
+                        slot,
+                        shard,
+                        ticket,
+                    }));
                 }
-                Ask::Keep { cache, name, slot, record, lifetime_ms } => {
+                Ask::Keep {
+                    cache,
+                    name,
+                    slot,
+                    record,
+                    lifetime_ms,
+                } => {
                     let value = cache.seal(&record, &name);
-                    commands.cmd("SET").arg(cache.stored_name(&name)).arg(value).arg("PX").arg(lifetime_ms.max(1));
+                    commands
+                        .cmd("SET")
+                        .arg(cache.stored_name(&name))
+                        .arg(value)
+                        .arg("PX")
+                        .arg(lifetime_ms.max(1));
                     let seconds = cache.generation_seconds();
                     commands.cmd("EXPIRE").arg(cache.stored_all()).arg(seconds);
                     commands.cmd("EXPIRE").arg(cache.stored_slot(slot)).arg(seconds);
                     wanted.extend([Wanted::Done, Wanted::Done, Wanted::Done]);
                 }
                 Ask::Forget { cache, key } => {
-                    let index = self.caches.iter().position(|known| Arc::ptr_eq(&known.shared, &cache));
-                    forget(&mut commands, &mut wanted, &cache, index.unwrap_or(usize::MAX), key);
+                    let index = self
+                        .caches
+                        .iter()
+                        .position(|known| Arc::ptr_eq(&known.shared, &cache));
+                    forget(
+                        &mut commands,
+                        &mut wanted,
+                        &cache,
+                        index.unwrap_or(usize::MAX),
+                        key,
+                    );
                     forgotten.push(cache);
                 }
             }
@@ -184,7 +220,11 @@ impl Caches {
         unknown: &mut Vec<Look>,
     ) {
         let mut answers = answers.ok().map(Vec::into_iter);
-        let mut next = || answers.as_mut().map(|answers| answers.next().unwrap_or(Value::Nil));
+        let mut next = || {
+            answers
+                .as_mut()
+                .map(|answers| answers.next().unwrap_or(Value::Nil))
+        };
         for wanted in wanted {
             match wanted {
                 Wanted::Done => drop(next()),
@@ -211,7 +251,9 @@ impl Caches {
                 }
                 Wanted::Count(index) => {
                     let Some(answer) = next() else { continue };
-                    let Some(cache) = self.caches.get_mut(index) else { continue };
+                    let Some(cache) = self.caches.get_mut(index) else {
+                        continue;
+                    };
                     let now = number(&answer).map(|number| number as i64);
                     if now.is_none() || now != cache.count {
                         cache.shared.drop_fronts();
@@ -224,7 +266,11 @@ impl Caches {
 
     /// Makes generations where there are none, and counts; then tells those who look there.
     async fn establish(&mut self, unknown: Vec<Look>, outboxes: &[Outbox]) {
-        let uncounted: Vec<_> = self.caches.iter_mut().filter(|cache| cache.count.is_none()).collect();
+        let uncounted: Vec<_> = self
+            .caches
+            .iter_mut()
+            .filter(|cache| cache.count.is_none())
+            .collect();
         if unknown.is_empty() && uncounted.is_empty() {
             return;
         }
@@ -233,13 +279,25 @@ impl Caches {
             let count = cache.shared.stored_count();
             // Not from 0: a count that was lost and begun again is not to come to where it was.
             let first = random() >> 16;
-            commands.cmd("SET").arg(&count).arg(first).arg("NX").arg("EX").arg(COUNT_SECONDS);
+            commands
+                .cmd("SET")
+                .arg(&count)
+                .arg(first)
+                .arg("NX")
+                .arg("EX")
+                .arg(COUNT_SECONDS);
             commands.cmd("GET").arg(&count);
         }
         for look in &unknown {
             let seconds = look.cache.generation_seconds();
             for name in [look.cache.stored_all(), look.cache.stored_slot(look.slot)] {
-                commands.cmd("SET").arg(&name).arg(random()).arg("NX").arg("EX").arg(seconds);
+                commands
+                    .cmd("SET")
+                    .arg(&name)
+                    .arg(random())
+                    .arg("NX")
+                    .arg("EX")
+                    .arg(seconds);
                 commands.cmd("GET").arg(&name);
             }
         }
@@ -281,8 +339,24 @@ fn without(asks: Vec<Ask>, outboxes: &[Outbox]) {
     let mut told = Letters::new(outboxes);
     for ask in asks {
         match ask {
-            Ask::Look { cache, name, slot, shard, ticket } => {
-                told.tell(&Look { cache, name, slot, shard, ticket }, None, None);
+            Ask::Look {
+                cache,
+                name,
+                slot,
+                shard,
+                ticket,
+            } => {
+                told.tell(
+                    &Look {
+                        cache,
+                        name,
+                        slot,
+                        shard,
+                        ticket,
+                    },
+                    None,
+                    None,
+                );
             }
             Ask::Forget { cache, .. } => cache.set_untold(),
             Ask::Keep { .. } => {}
@@ -315,20 +389,23 @@ fn forget(
         None => cache.stored_all(),
     };
     let seconds = cache.generation_seconds();
-    commands.cmd("SET").arg(generation).arg(random()).arg("EX").arg(seconds);
+    commands
+        .cmd("SET")
+        .arg(generation)
+        .arg(random())
+        .arg("EX")
+        .arg(seconds);
     // After it: whoever hears of the one finds the other.
     commands.cmd("INCR").arg(cache.stored_count());
-    commands.cmd("EXPIRE").arg(cache.stored_count()).arg(COUNT_SECONDS);
+    commands
+        .cmd("EXPIRE")
+        .arg(cache.stored_count())
+        .arg(COUNT_SECONDS);
     wanted.extend([Wanted::Done, Wanted::Counted(index), Wanted::Done]);
 }
 
 /// What was found, if it is a replica's, of this generation, and still to live.
-fn found(
-    look: &Look,
-    record: &Value,
-    left: &Value,
-    seen: Seen,
-) -> Option<(Arc<Record>, u64)> {
+fn found(look: &Look, record: &Value, left: &Value, seen: Seen) -> Option<(Arc<Record>, u64)> {
     let (Value::BulkString(bytes), Value::Int(left)) = (record, left) else {
         return None;
     };

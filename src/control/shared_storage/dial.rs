@@ -64,7 +64,10 @@ async fn master(shared: &Shared, sentinels: &Sentinels, turn: u32) -> Result<Add
 async fn ask(shared: &Shared, address: &Address, sentinels: &Sentinels) -> Result<Address, String> {
     let mut dialled = open(shared, address, &sentinels.credentials, 0).await?;
     let mut question = Cmd::new();
-    question.arg("SENTINEL").arg("get-master-addr-by-name").arg(&sentinels.master);
+    question
+        .arg("SENTINEL")
+        .arg("get-master-addr-by-name")
+        .arg(&sentinels.master);
     let asked = async {
         let answer = dialled.connection.req_packed_command(&question).await;
         answer.map_err(|error| said(&error))
@@ -72,7 +75,10 @@ async fn ask(shared: &Shared, address: &Address, sentinels: &Sentinels) -> Resul
     let answer = drive(&mut dialled.driver, asked).await?;
     match redis::from_redis_value::<Option<(String, u16)>>(answer) {
         Ok(Some((host, port))) => Ok(Address { host, port }),
-        Ok(None) => Err(format!("does not know of a master `{}`", clean(&sentinels.master))),
+        Ok(None) => Err(format!(
+            "does not know of a master `{}`",
+            clean(&sentinels.master)
+        )),
         Err(_) => Err("its answer is none".to_owned()),
     }
 }
@@ -92,7 +98,9 @@ async fn open(
         info = info.set_password(&password.0);
     }
     // Time is ours to bound, of all of it together.
-    let config = AsyncConnectionConfig::new().set_response_timeout(None).set_connection_timeout(None);
+    let config = AsyncConnectionConfig::new()
+        .set_response_timeout(None)
+        .set_connection_timeout(None);
     let stream = connect(shared, address).await?;
     let Some(client) = &shared.settings.tls else {
         let made = MultiplexedConnection::new_with_config(&info, stream, config).await;
@@ -145,7 +153,11 @@ async fn prove(shared: &Shared, connection: &mut MultiplexedConnection) -> Resul
         .arg(PROOF_SECONDS);
     let values = send(connection.clone(), &proof).await?;
     match values.into_iter().next() {
-        Some(Value::ServerError(error)) => Err(clean(&format!("a key can't be written: {} {}", error.code(), error.details().unwrap_or_default()))),
+        Some(Value::ServerError(error)) => Err(clean(&format!(
+            "a key can't be written: {} {}",
+            error.code(),
+            error.details().unwrap_or_default()
+        ))),
         Some(_) => Ok(()),
         None => Err("no answer".to_owned()),
     }
@@ -169,13 +181,24 @@ pub(super) async fn send(
 
 /// What says that nothing else would be carried out either.
 fn unable(value: &Value) -> Option<String> {
-    let Value::ServerError(error) = value else { return None };
+    let Value::ServerError(error) = value else {
+        return None;
+    };
     let code = error.code();
     let of_a_cluster = ["MOVED", "ASK", "CROSSSLOT"].contains(&code);
     if of_a_cluster {
         return Some(CLUSTER.to_owned());
     }
-    let unable = ["READONLY", "LOADING", "MASTERDOWN", "CLUSTERDOWN", "NOAUTH", "NOREPLICAS", "OOM", "MISCONF"];
+    let unable = [
+        "READONLY",
+        "LOADING",
+        "MASTERDOWN",
+        "CLUSTERDOWN",
+        "NOAUTH",
+        "NOREPLICAS",
+        "OOM",
+        "MISCONF",
+    ];
     unable
         .contains(&code)
         .then(|| clean(&format!("{code} {}", error.details().unwrap_or_default())))
@@ -210,4 +233,5 @@ const KEEPALIVE: Duration = Duration::from_secs(15);
 
 const PROOF_SECONDS: u32 = 60;
 
-const CLUSTER: &str = "it is part of a Redis Cluster, which Ringway does not speak to yet: it takes one server, or sentinels";
+const CLUSTER: &str =
+    "it is part of a Redis Cluster, which Ringway does not speak to yet: it takes one server, or sentinels";

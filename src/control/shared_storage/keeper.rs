@@ -22,11 +22,7 @@ pub(super) async fn keep(
     *link.connection.lock().unwrap_or_else(PoisonError::into_inner) = None;
 }
 
-async fn connections(
-    shared: &Shared,
-    link: &Inner,
-    broken: &mut mpsc::UnboundedReceiver<(u64, String)>,
-) {
+async fn connections(shared: &Shared, link: &Inner, broken: &mut mpsc::UnboundedReceiver<(u64, String)>) {
     let seeds = RandomState::new();
     let (mut number, mut failures) = (0, 0u32);
     loop {
@@ -47,7 +43,11 @@ async fn connections(
                 shared.came(link.purpose);
                 let reason = ended(driver, number, broken).await;
                 // One that never stays is no better than none: each is a little later than the one before.
-                failures = if since.elapsed() >= STEADY { 0 } else { failures.saturating_add(1) };
+                failures = if since.elapsed() >= STEADY {
+                    0
+                } else {
+                    failures.saturating_add(1)
+                };
                 reason
             }
             Err(reason) => {

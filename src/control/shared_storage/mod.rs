@@ -74,8 +74,14 @@ pub enum State {
     /// The first connection is being made.
     Starting,
     /// `connection` counts them: whoever sees another than before may have lost what was on its way, and so may the server.
-    Up { connection: u64, since: Instant },
-    Down { reason: String, since: Instant },
+    Up {
+        connection: u64,
+        since: Instant,
+    },
+    Down {
+        reason: String,
+        since: Instant,
+    },
 }
 
 /// Why there is no answer. The link's [`State`] says more.
@@ -203,13 +209,19 @@ impl Link {
 
 impl Inner {
     fn connection(&self) -> Option<Connected> {
-        self.connection.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.connection
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// From here on nobody is given this connection; the keeper makes another.
     fn give_up(&self, number: u64, reason: String) {
         let mut connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
-        if connection.as_ref().is_some_and(|connected| connected.number == number) {
+        if connection
+            .as_ref()
+            .is_some_and(|connected| connected.number == number)
+        {
             *connection = None;
             // At the end of the process nobody listens.
             let _ = self.broken.send((number, reason));

@@ -1,9 +1,10 @@
 //! A request that asks shared storage before it asks the origin.
 
 use super::{
-    CacheLocal, Caching, HttpCaching, fill, hit,
+    CacheLocal, Caching, HttpCaching, fill,
     freshness::CacheControl,
     generation::Generation,
+    hit,
     shared::{Content, Desk, Entry, Name, Pending, SharedCache, Told},
     store::{Selection, Store, Stored},
 };
@@ -71,7 +72,8 @@ impl HttpCaching {
         let State::Caching(Caching::Asking(mut asking)) = std::mem::replace(state, State::Ran) else {
             return Step::Continue;
         };
-        let (Some(Told { seen, record, .. }), Some((shared, desk))) = (asking.pending.take(), &local.shared) else {
+        let (Some(Told { seen, record, .. }), Some((shared, desk))) = (asking.pending.take(), &local.shared)
+        else {
             return go_on(asking.fetch, &asking.control, state);
         };
         let mut fetch = asking.fetch.take();
@@ -87,7 +89,9 @@ impl HttpCaching {
         match &record.content {
             Content::Varies(names) if !asking.again => {
                 let now = request.context.now;
-                let left = shared.patience_ms.saturating_sub(now.saturating_sub(asking.since));
+                let left = shared
+                    .patience_ms
+                    .saturating_sub(now.saturating_sub(asking.since));
                 let name = shared.name(&asking.key, &fill::chosen(names, request));
                 asking.fetch = fetch;
                 let pending = (left > 0).then(|| desk.look(shared, name, asking.slot)).flatten();
@@ -98,7 +102,10 @@ impl HttpCaching {
                 asking.pending = pending;
                 asking.again = true;
                 *state = State::Caching(Caching::Asking(asking));
-                Step::Wait(Wait::Signal { signal, at_most: left })
+                Step::Wait(Wait::Signal {
+                    signal,
+                    at_most: left,
+                })
             }
             Content::Answer(entry) => {
                 let now = request.context.now;

@@ -28,8 +28,8 @@ use crate::{
 };
 use freshness::CacheControl;
 use generation::Generations;
-use std::{borrow::Cow, cell::RefCell, rc::Rc, sync::Arc};
 use shared::{Desk, SharedCache};
+use std::{borrow::Cow, cell::RefCell, rc::Rc, sync::Arc};
 use store::{Found, Store};
 
 object! {
@@ -180,7 +180,10 @@ impl HttpCaching {
         site: &Site<'_>,
         problems: &mut Problems,
     ) -> Option<Arc<storage::Settings>> {
-        let flags = [("distributed", &spec.distributed), ("persistCache", &spec.persist)];
+        let flags = [
+            ("distributed", &spec.distributed),
+            ("persistCache", &spec.persist),
+        ];
         let flag = |(key, written): &(&'static str, &Option<Located<bool>>)| {
             let written = written.as_ref().filter(|written| written.value)?;
             Some((*key, written.origin.clone()))

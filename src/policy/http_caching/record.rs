@@ -124,7 +124,10 @@ fn tag(key: &hmac::Key, name: &[u8], sealed: &[u8]) -> hmac::Tag {
 }
 
 fn size(lines: &Lines) -> usize {
-    lines.iter().map(|(name, value)| name.len() + value.len() + 8).sum()
+    lines
+        .iter()
+        .map(|(name, value)| name.len() + value.len() + 8)
+        .sum()
 }
 
 fn put(out: &mut Vec<u8>, bytes: &[u8]) {
@@ -252,7 +255,10 @@ mod tests {
     fn answer() -> Record {
         let line = |name: &str, value: &str| (name.as_bytes().into(), value.as_bytes().into());
         Record {
-            seen: Seen { all: 7, slot: u64::MAX },
+            seen: Seen {
+                all: 7,
+                slot: u64::MAX,
+            },
             key: b"host /path?query"[..].into(),
             content: Content::Answer(Box::new(Entry {
                 status: 203,
@@ -321,9 +327,14 @@ mod tests {
             for value in [0, 1, 13, 10, 127, 255] {
                 let mut changed = body.to_vec();
                 changed[at] = value;
-                if let Some(Record { content: Content::Answer(entry), .. }) = Record::open(&key, b"n", &sealed(&changed)) {
+                if let Some(Record {
+                    content: Content::Answer(entry),
+                    ..
+                }) = Record::open(&key, b"n", &sealed(&changed))
+                {
                     assert!((200..=599).contains(&entry.status));
-                    let good = |(name, value): &(Box<[u8]>, Box<[u8]>)| is_token(name) && !value.contains(&b'\n');
+                    let good =
+                        |(name, value): &(Box<[u8]>, Box<[u8]>)| is_token(name) && !value.contains(&b'\n');
                     assert!(entry.lines.iter().chain(&entry.selection).all(good));
                 }
             }

@@ -243,7 +243,14 @@ impl Desk {
         })
     }
 
-    pub(super) fn keep(&self, cache: &Arc<SharedCache>, name: Name, slot: u16, record: Record, lifetime_ms: u64) {
+    pub(super) fn keep(
+        &self,
+        cache: &Arc<SharedCache>,
+        name: Name,
+        slot: u16,
+        record: Record,
+        lifetime_ms: u64,
+    ) {
         // What finds no room is in the front, and that is enough.
         self.post.post(Ask::Keep {
             cache: cache.clone(),
