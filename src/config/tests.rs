@@ -3,6 +3,7 @@
 mod contracts;
 mod notes;
 mod problems;
+mod shared_storage;
 mod traffic;
 
 use super::{DumpFormat, Environment, Loaded, Options, Problems, Source, load, load_text, model_of};
@@ -75,6 +76,10 @@ fn route_to(name: &str, target: &str, destination: &str, more: &str) -> String {
              config: {{destinationRef: {{name: {destination}}}}}{more}"
         ),
     )
+}
+
+fn dump_text(text: &str) -> String {
+    super::dump::write(&model(text), DumpFormat::Yaml)
 }
 
 fn routes(snapshot: &Snapshot) -> Vec<Vec<Destination>> {

@@ -169,6 +169,9 @@ async fn serve(options: RunOptions) -> Result<(), String> {
         key_sources.first(FIRST_KEYS)
     );
     let storage = (snapshot.shared_storage.clone()).map(|settings| Storage::new(settings, stopped.clone()));
+    if let Some(storage) = &storage {
+        state.set_storage(storage.clone());
+    }
     let caches = (storage.as_ref())
         .filter(|_| !snapshot.shared_caches.is_empty())
         .map(|storage| {

@@ -178,9 +178,12 @@ both_drivers! {
         eventually("it is kept", || answers(&redis, "ringway").len() == 1);
         redis.kill();
         eventually("it is noticed", || gateway.stderr().matches(AWAY).count() == 2);
+        let page = || crate::support::Client::connect(gateway.admin).get("/shared-storage").text();
+        assert!(page().contains("\"purpose\":\"caches\",\"state\":\"down\""), "{}", page());
         assert_eq!(gateway.get("/c").status, 200);
         redis.restart();
         eventually("and so is its return", || gateway.stderr().matches(BACK).count() == 2);
+        assert!(page().contains("\"state\":\"up\""), "{}", page());
         assert_eq!(gateway.get("/d").status, 200);
         eventually("it is kept", || answers(&redis, "ringway").len() == 1);
     }

@@ -130,18 +130,6 @@ impl Redis {
             .unwrap_or(0)
     }
 
-    /// User and system time it has used, in seconds.
-    #[track_caller]
-    pub fn cpu_seconds(&self) -> f64 {
-        let info = self.command(&["INFO", "cpu"]).text();
-        let of = |name: &str| {
-            let line = info.lines().find_map(|line| line.strip_prefix(name));
-            line.and_then(|value| value.trim().parse::<f64>().ok())
-                .expect("INFO cpu")
-        };
-        of("used_cpu_user:") + of("used_cpu_sys:")
-    }
-
     fn answers(&self) -> bool {
         // One that wants a password answers too.
         self.try_command(&["PING"]).is_ok()
@@ -282,14 +270,6 @@ impl Sentinel {
 
     pub fn try_command(&self, words: &[impl AsRef<[u8]>]) -> io::Result<Reply> {
         Wire::connect(self.address)?.command(words)
-    }
-
-    /// Whom it names.
-    pub fn master(&self) -> Option<u16> {
-        match self.try_command(&["SENTINEL", "get-master-addr-by-name", "mymaster"]) {
-            Ok(Reply::List(parts)) => parts.get(1)?.text().parse().ok(),
-            _ => None,
-        }
     }
 }
 

@@ -36,7 +36,8 @@ struct Shared {
     lookup: Lookup,
     /// Says true at the end of the process.
     shutdown: watch::Receiver<bool>,
-    /// By purpose: a link that is up no more, for the log.
+    links: Mutex<Vec<Link>>,
+    /// What is up no more, for the log.
     away: Mutex<Away>,
 }
 
@@ -125,7 +126,8 @@ impl Storage {
             settings,
             lookup: Lookup::from_environment(),
             shutdown,
-            away: Mutex::new(Away::default()),
+            links: Mutex::default(),
+            away: Mutex::default(),
         }))
     }
 
@@ -149,7 +151,15 @@ impl Storage {
             counters: LinkCounters::default(),
         }));
         tokio::spawn(keeper::keep(self.0.clone(), link.0.clone(), heard));
+        let mut links = self.0.links.lock().unwrap_or_else(PoisonError::into_inner);
+        links.push(link.clone());
         link
+    }
+
+    /// All that were begun.
+    pub fn links(&self) -> Vec<Link> {
+        let links = self.0.links.lock().unwrap_or_else(PoisonError::into_inner);
+        links.clone()
     }
 }
 
@@ -200,6 +210,10 @@ impl Link {
 
     pub fn is_up(&self) -> bool {
         matches!(*self.0.state.borrow(), State::Up { .. })
+    }
+
+    pub fn purpose(&self) -> Purpose {
+        self.0.purpose
     }
 
     pub fn counters(&self) -> &LinkCounters {

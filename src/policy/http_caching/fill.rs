@@ -10,7 +10,7 @@ use crate::{
     clock::Tick,
     policy::{Request, Response},
 };
-use std::{cell::RefCell, rc::Rc, sync::Arc};
+use std::{cell::RefCell, rc::Rc, sync::Arc, time::Instant};
 
 /// A request on its way to the origin, whose answer may be stored. While it lives others for the same wait for it, if it
 /// is the first.
@@ -37,6 +37,8 @@ struct Shared {
     seen: Seen,
     name: Name,
     slot: u16,
+    /// When the answer's head came. Not of the shard's loop: it is told no time when the content ends.
+    since: Instant,
 }
 
 /// The request as the cache met it. What policies behind it make of it says nothing of who asks.
@@ -104,12 +106,13 @@ impl Fetch {
             seen,
             name,
             slot,
+            since: Instant::now(),
         });
     }
 
     /// What takes the content up; None where it is not to be stored.
     pub(super) fn fill(
-        self,
+        mut self,
         response: &Response<'_>,
         wanted: bool,
         use_headers: bool,
@@ -123,6 +126,9 @@ impl Fetch {
             self.store.borrow_mut().pass(&self.key, now, self.generation);
             return None;
         };
+        if let Some(shared) = &mut self.shared {
+            shared.since = Instant::now();
+        }
         Some(Fill {
             body: Body {
                 store: self.store.clone(),
@@ -222,27 +228,34 @@ impl Fill {
         match outcome {
             Outcome::NoRoom => {}
             Outcome::TooLarge => store.pass(&fetch.key, since, fetch.generation),
-            Outcome::Whole if fetch.generations.of(&fetch.key) == fetch.generation => {
+            Outcome::Whole => {
                 stored.body = bytes.into();
+                // Shared storage judges by its own generations; those of the front move for less.
                 if let Some(shared) = &fetch.shared {
                     shared.keep(&fetch.key, &selection, &stored, lifetime_ms);
                 }
-                store.put(
-                    &fetch.key,
-                    selection,
-                    stored,
-                    since,
-                    lifetime_ms,
-                    fetch.generation,
-                );
+                if fetch.generations.of(&fetch.key) == fetch.generation {
+                    store.put(
+                        &fetch.key,
+                        selection,
+                        stored,
+                        since,
+                        lifetime_ms,
+                        fetch.generation,
+                    );
+                }
             }
-            Outcome::Whole => {}
         }
     }
 }
 
 impl Shared {
     fn keep(&self, key: &[u8], selection: &Selection, stored: &Stored, lifetime_ms: u64) {
+        let passed = u64::try_from(self.since.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let left_ms = lifetime_ms.saturating_sub(passed);
+        if left_ms == 0 {
+            return;
+        }
         let entry = Entry {
             status: stored.status,
             audience: stored.audience,
@@ -258,7 +271,7 @@ impl Shared {
                 key: key.into(),
                 content,
             };
-            (self.desk).keep(&self.cache, name, self.slot, record, lifetime_ms);
+            (self.desk).keep(&self.cache, name, self.slot, record, left_ms);
         };
         let name = self.cache.name(key, selection);
         put(name, Content::Answer(Box::new(entry)));

@@ -56,7 +56,7 @@ struct Entry {
 }
 
 #[derive(Debug)]
-pub struct Store {
+pub(super) struct Store {
     entries: HashMap<Rc<[u8]>, Vec<Entry>>,
     /// Oldest first; of those that were replaced the numbers remain until [`trim`](Self::trim).
     order: VecDeque<(Rc<[u8]>, u64)>,
