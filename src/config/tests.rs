@@ -79,7 +79,13 @@ fn route_to(name: &str, target: &str, destination: &str, more: &str) -> String {
 }
 
 fn dump_text(text: &str) -> String {
-    super::dump::write(&model(text), DumpFormat::Yaml)
+    let read = model_of(
+        &[Source::new("f.yaml", text)],
+        &Environment::fixed([]),
+        Problems::default(),
+    );
+    let (model, _) = read.expect("no problems");
+    super::dump::write(&model, DumpFormat::Yaml)
 }
 
 fn routes(snapshot: &Snapshot) -> Vec<Vec<Destination>> {
@@ -598,7 +604,7 @@ fn every_example_compiles() {
     let mut count = 0;
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
-        let environment = Environment::fixed([("REPORTS_PATH", "/2026")]);
+        let environment = Environment::fixed([("REPORTS_PATH", "/2026"), ("REDIS_PASSWORD", "x")]);
         let result = load(&Options {
             paths: vec![path.clone()],
             environment,

@@ -15,7 +15,7 @@ pub fn sharing(origin: &Origin, cache: &str, redis: &str) -> String {
     let cache = binding(
         "cache",
         "http-caching-flex",
-        &format!("distributed: true\n{cache}"),
+        &format!("distributed: true\nlookupTimeoutMilliseconds: 1000\n{cache}"),
         "order: 90\n",
     );
     with(origin, &[cache]) + &config::configuration("sharedStorage", &format!("redis:\n{fields}"))

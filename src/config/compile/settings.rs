@@ -3,7 +3,7 @@
 use crate::{
     config::{
         environment::Variables,
-        model::Settings,
+        model::{Settings, SharedStorage},
         resource::{
             AccessLogSpec, ConfigurationSpec, DriverWord, LimitsSpec, Object, RuntimeSpec, ShutdownSpec,
             TimeoutsSpec,
@@ -24,7 +24,17 @@ pub(super) fn compile(
     let mut settings = Settings::default();
     apply_variables(&mut settings, variables);
     for object in configurations {
-        let Some(spec) = &object.spec else { continue };
+        let Some(spec) = &object.spec else {
+            if object
+                .members
+                .iter()
+                .any(|member| member.value == "sharedStorage")
+            {
+                // Wrong is not the same as not there: whoever needs it is not to be told that it is missing.
+                settings.shared_storage = Some(SharedStorage::Local);
+            }
+            continue;
+        };
         if let Some(limits) = &spec.limits {
             apply_limits(&mut settings, limits, object, problems);
         }

@@ -11,12 +11,23 @@ use crate::{
 };
 use std::{sync::Arc, time::Duration};
 
-/// `origin` is the document's. None where nothing is shared, and after a problem.
+/// `origin` is the document's. None where nobody wants to share anything; after a problem it is as if somebody said that
+/// nothing is shared, so that nobody else is told that there is no storage.
 pub(super) fn compile(
     spec: &SharedStorageSpec,
     origin: &Origin,
     problems: &mut Problems,
 ) -> Option<SharedStorage> {
+    let before = problems.len();
+    let storage = checked(spec, origin, problems);
+    if problems.len() > before {
+        Some(SharedStorage::Local)
+    } else {
+        storage
+    }
+}
+
+fn checked(spec: &SharedStorageSpec, origin: &Origin, problems: &mut Problems) -> Option<SharedStorage> {
     match (&spec.redis, &spec.local) {
         (Some(redis), None) => {
             server(redis, problems).map(|settings| SharedStorage::Redis(Arc::new(settings)))
@@ -64,7 +75,7 @@ fn server(written: &Located<RedisSpec>, problems: &mut Problems) -> Option<Setti
 
 fn place(written: &Located<RedisSpec>, problems: &mut Problems) -> Option<Place> {
     match (&written.address, &written.sentinel) {
-        (Some(address), None) => Some(Place::Server(address.0.clone())),
+        (Some(address), None) => address.0.clone().map(Place::Server),
         (None, Some(sentinel)) => problems.within("sentinel", |problems| sentinels(sentinel, problems)),
         (Some(_), Some(sentinel)) => {
             let message =
@@ -80,9 +91,11 @@ fn place(written: &Located<RedisSpec>, problems: &mut Problems) -> Option<Place>
 }
 
 fn sentinels(spec: &SentinelSpec, problems: &mut Problems) -> Option<Place> {
-    let Elements(addresses) = &spec.addresses.value;
-    let addresses: Vec<Address> = addresses.iter().map(|(_, address)| address.0.clone()).collect();
-    if addresses.is_empty() {
+    let Elements(written) = &spec.addresses.value;
+    let addresses: Vec<Address> = (written.iter())
+        .filter_map(|(_, address)| address.0.clone())
+        .collect();
+    if written.is_empty() {
         let message = "must have at least one address (host:port)";
         problems.within("addresses", |problems| {
             problems.report(&spec.addresses.origin, message)

@@ -115,9 +115,9 @@ choice! {
     pub(crate) enum StorageTlsVersion { Tls12 = "1.2", Tls13 = "1.3" }
 }
 
-/// `host:port`.
+/// `host:port`; None after a problem, which is not the same as none written.
 #[derive(Debug, Clone)]
-pub(crate) struct StorageAddress(pub(crate) Address);
+pub(crate) struct StorageAddress(pub(crate) Option<Address>);
 
 impl Decode for StorageAddress {
     fn decode(node: &Node, problems: &mut Problems) -> Option<Self> {
@@ -125,12 +125,12 @@ impl Decode for StorageAddress {
         if text.contains("://") {
             let message = "must be host:port, without a scheme: TLS is what `tls` says";
             problems.report(&node.origin, message);
-            return None;
+            return Some(Self(None));
         }
-        address::host_and_port(&text)
-            .map(|(host, port)| Self(Address { host, port }))
-            .map_err(|message| problems.report(&node.origin, message))
-            .ok()
+        let address = address::host_and_port(&text)
+            .map(|(host, port)| Address { host, port })
+            .map_err(|message| problems.report(&node.origin, message));
+        Some(Self(address.ok()))
     }
 
     fn schema(definitions: &mut Definitions) -> serde_json::Value {

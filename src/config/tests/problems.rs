@@ -71,7 +71,6 @@ fn what_is_known_but_not_there_yet_is_refused_by_name() {
     }
     for key in [
         "logging",
-        "sharedStorage",
         "forwardProxy",
         "proxyProtocol",
         "probe",

@@ -316,6 +316,13 @@ fn a_distributed_cache_needs_a_storage() {
             .len(),
         0
     );
+    for broken in ["redis: {address: a}", "redis: {adress: \"a:1\"}", "local: 3"] {
+        let lines = problems(&(caching("distributed: true") + &storage(broken)));
+        assert!(
+            !lines.iter().any(|line| line.contains("needs shared storage")),
+            "{lines:?}"
+        );
+    }
     let lines = problems(&caching("lookupTimeoutMilliseconds: 5"));
     assert!(lines[0].contains("is for `distributed: true`"), "{lines:?}");
 }

@@ -127,6 +127,11 @@ impl Caches {
         let mut wanted = Vec::new();
         let mut forgotten = Vec::new();
         for (index, cache) in self.caches.iter().enumerate() {
+            // At once where nothing is known: what is looked for with it is found in fronts that stay.
+            if due || cache.count.is_none() {
+                commands.cmd("GET").arg(cache.shared.stored_count());
+                wanted.push(Wanted::Count(index));
+            }
             if cache.shared.take_untold() {
                 forget(&mut commands, &mut wanted, &cache.shared, index, None);
                 forgotten.push(cache.shared.clone());
@@ -192,12 +197,6 @@ impl Caches {
                     );
                     forgotten.push(cache);
                 }
-            }
-        }
-        if due {
-            for (index, cache) in self.caches.iter().enumerate() {
-                commands.cmd("GET").arg(cache.shared.stored_count());
-                wanted.push(Wanted::Count(index));
             }
         }
         let answers = self.link.exchange(&commands).await;

@@ -185,7 +185,7 @@ fn unable(value: &Value) -> Option<String> {
         return None;
     };
     let code = error.code();
-    let of_a_cluster = ["MOVED", "ASK", "CROSSSLOT"].contains(&code);
+    let of_a_cluster = ["MOVED", "ASK", "CROSSSLOT", "CLUSTERDOWN"].contains(&code);
     if of_a_cluster {
         return Some(CLUSTER.to_owned());
     }
@@ -193,7 +193,6 @@ fn unable(value: &Value) -> Option<String> {
         "READONLY",
         "LOADING",
         "MASTERDOWN",
-        "CLUSTERDOWN",
         "NOAUTH",
         "NOREPLICAS",
         "OOM",
