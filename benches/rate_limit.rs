@@ -205,6 +205,7 @@ impl Policy {
             local: address,
             path: b"/",
             scheme: "http",
+            peer: None,
             api: "default/a",
             request_id: b"0af7651916cd43dd8448eb211c80319c",
             log: MessageLog::new(None, &dropped),

@@ -30,7 +30,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
         "connection",
         &[
             "listener", "http1", "route", "policy", "upstream", "relay", "reply", "observe", "shard", "net",
-            "runtime", "outcall", "clock", "fault",
+            "runtime", "tls", "outcall", "clock", "fault",
         ],
     ),
     ("http1", &[]),
@@ -40,7 +40,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
         "policy",
         &[
             "expr", "http1", "route", "observe", "clock", "fault", "outcall", "located", "choice", "object",
-            "prefetch", "storage",
+            "prefetch", "storage", "tls",
         ],
     ),
     ("expr", &[]),
@@ -67,6 +67,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
             "net",
             "runtime",
             "storage",
+            "tls",
             "clock",
             "fault",
         ],
@@ -94,7 +95,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
         "server",
         &[
             "admin", "config", "control", "listener", "observe", "policy", "shard", "upstream", "net",
-            "runtime", "clock", "fault", "located",
+            "runtime", "tls", "clock", "fault", "located",
         ],
     ),
     (

@@ -102,6 +102,7 @@ fn pass(policy: &str, bytes: Vec<u8>, body: Vec<u8>) -> impl FnMut() {
             local: address,
             path: b"/",
             scheme: "http",
+            peer: None,
             api: "default/a",
             request_id: b"0af7651916cd43dd8448eb211c80319c",
             log: MessageLog::new(None, &dropped),

@@ -25,6 +25,14 @@ pub(super) struct Model {
     /// Caches whose answers lie in shared storage.
     pub(super) shared_caches: Vec<Arc<SharedCache>>,
     pub(super) settings: Settings,
+    /// Names of those that policies refer to, and the rest.
+    pub(super) secrets: Vec<Id>,
+    /// One an address with TLS, in the order of the APIs.
+    pub(super) servers: Vec<(SocketAddr, tls::Server)>,
+    /// Of the calls that policies make; None: the defaults.
+    pub(super) policy_calls: Option<(tls::Client, Option<Node>)>,
+    /// What would surprise about TLS.
+    pub(super) surprises: Vec<String>,
     /// Bindings whose selector selects no API: where, and which.
     pub(super) idle: Vec<(Origin, String)>,
 }
@@ -42,6 +50,19 @@ pub(super) struct Api {
     pub(super) policies: Vec<Policy>,
     /// Those that are no step of the chain.
     pub(super) shaping: Vec<Shaping>,
+    /// The address was written with `https`.
+    pub(super) secure: bool,
+    /// `tls`, which is its address's.
+    pub(super) tls: Vec<Securing>,
+}
+
+/// A policy that secures connections, as written; what it says is in [`Model::servers`] and [`Service::targets`].
+#[derive(Clone)]
+pub(super) struct Securing {
+    pub(super) id: Id,
+    /// As written.
+    pub(super) name: String,
+    pub(super) config: Option<Node>,
 }
 
 /// A policy that shapes what requests go through.
@@ -73,6 +94,12 @@ pub(super) struct Policy {
     pub(super) rules: Arc<[route::Rule]>,
     pub(super) compiled: policy::Policy,
     pub(super) config: Option<Node>,
+}
+
+impl fmt::Debug for Securing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Securing({} {})", self.name, self.id)
+    }
 }
 
 impl fmt::Debug for Shaping {
@@ -132,6 +159,8 @@ pub(super) struct Service {
     pub(super) policies: Vec<Policy>,
     /// One of a kind at most.
     pub(super) shaping: Vec<Shaping>,
+    /// `tls-outbound`.
+    pub(super) tls: Option<Securing>,
 }
 
 /// A client of an API, without its secret.
@@ -159,6 +188,8 @@ pub(super) struct Settings {
     pub(super) rate_limit_keys: Option<usize>,
     /// For services that do not say.
     pub(super) circuit_breaker: Option<Thresholds>,
+    /// None: the process makes ticket keys of its own.
+    pub(super) ticket_secret: Option<tls::TicketSecret>,
     /// None: nobody said anything of it.
     pub(super) shared_storage: Option<SharedStorage>,
 }

@@ -129,13 +129,16 @@ fn read_secret(path: &str) -> Result<String, String> {
     Ok(text)
 }
 
-/// Where policies are configured: bindings, inline policies, inline routes; and where secrets stand that are best not in a
-/// file that many read: a contract's client, the shared storage.
+/// Where policies are configured: bindings, inline policies, inline routes; and a contract's client, a Secret's pair, the
+/// shared storage and what secures connections, whose secrets are best not in a file that many read.
 const CONFIGURATIONS: &[&[&str]] = &[
     &["spec", "config"],
     &["spec", "policies", "*", "config"],
     &["spec", "services", "*", "routes", "*", "config"],
     &["spec", "client"],
+    &["spec", "tls"],
+    &["spec", "defaultTLS"],
+    &["spec", "sessionTickets"],
     &["spec", "sharedStorage"],
 ];
 

@@ -4,6 +4,7 @@ mod contracts;
 mod notes;
 mod problems;
 mod shared_storage;
+mod tls;
 mod traffic;
 
 use super::{DumpFormat, Environment, Loaded, Options, Problems, Source, load, load_text, model_of};

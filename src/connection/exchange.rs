@@ -538,6 +538,10 @@ fn record(
             .get()
             .map_or("", |policy| policies::name(live, policy)),
         client_id: scratch.authentication.client_id.as_deref().unwrap_or_default(),
+        tls: connection.peer.as_deref().map_or("", |peer| peer.version),
+        client_certificate: (connection.peer.as_deref())
+            .and_then(|peer| peer.certificate.as_deref())
+            .map_or("", |certificate| &certificate.subject),
         truncated: false,
     };
     if !records.push(&record) {

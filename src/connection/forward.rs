@@ -269,6 +269,7 @@ async fn attempt_once(
         idle: times.upstream.stream_idle,
         policies: OnResponse {
             ends: connection.known_ends(),
+            peer: connection.peer.clone(),
             live,
             api,
             cluster: cluster_id,
@@ -537,7 +538,11 @@ fn write_head(
             authority
         },
         client_address: connection.client_text.as_bytes(),
-        scheme: b"http",
+        scheme: connection.scheme().as_bytes(),
+        client_certificate: (connection.peer.as_deref())
+            .and_then(|peer| peer.forwarded.as_deref())
+            .unwrap_or_default()
+            .as_bytes(),
         original_host,
         request_id,
         via: shard.pseudonym.as_bytes(),

@@ -8,14 +8,16 @@ mod linger;
 pub mod outcall;
 mod policies;
 mod respond;
+mod secure;
 
 use crate::{
     clock::millis,
     http1::HeadScanner,
     listener::Permit,
-    net::{self, Accepted, Wire},
+    net::{self, Accepted, Detached, Wire},
     runtime::{self, Driver},
     shard::{Live, Move, Pace, Shard},
+    tls,
 };
 use policies::Ends;
 use std::{
@@ -31,6 +33,8 @@ pub struct Connection {
     shard: Rc<Shard>,
     wire: Wire,
     client: SocketAddr,
+    /// None: it is in plain text. Counted, because an exchange holds it while the wire is in two halves.
+    peer: Option<Rc<tls::Peer>>,
     /// Of this end, once a policy's API has asked.
     local: Cell<Option<SocketAddr>>,
     /// The client's address as `X-Forwarded-For` wants it, written once per connection.
@@ -62,6 +66,8 @@ pub struct Arrival {
     pub permit: Permit,
     /// It has not served a request yet.
     pub new: bool,
+    /// Its TLS, if that was begun on another shard, and what is known of the client by it.
+    pub secured: Option<(Detached, Box<tls::Peer>)>,
 }
 
 /// Starts a task that serves it on this shard.
@@ -78,19 +84,21 @@ async fn task(open: Open, arrival: Arrival) {
         listener,
         permit,
         new,
+        secured,
     } = arrival;
-    match runtime::catch_panic(serve(open.shard.clone(), accepted, listener, new)).await {
+    match runtime::catch_panic(serve(open.shard.clone(), accepted, secured, listener, new)).await {
         Ok(None) => {}
-        Ok(Some((moving, accepted))) => {
+        Ok(Some(leaving)) => {
             let shard = open.shard.clone();
             drop(open);
             let arrival = Arrival {
-                accepted,
+                accepted: leaving.accepted,
                 listener,
                 permit,
                 new: false,
+                secured: leaving.secured,
             };
-            if let Some(back) = shard.hand_over_idle(moving, arrival) {
+            if let Some(back) = shard.hand_over_idle(leaving.to, arrival) {
                 spawn(&shard, back);
             }
         }
@@ -110,15 +118,35 @@ impl Drop for Open {
     }
 }
 
+/// A connection that another shard should go on with.
+struct Leaving {
+    to: Move,
+    accepted: Accepted,
+    secured: Option<(Detached, Box<tls::Peer>)>,
+}
+
 /// Until the connection ends, or should go on on another shard.
-async fn serve(shard: Rc<Shard>, accepted: Accepted, listener: usize, new: bool) -> Option<(Move, Accepted)> {
-    let wire = Wire::new(&shard.net, accepted.descriptor).ok()?;
+async fn serve(
+    shard: Rc<Shard>,
+    accepted: Accepted,
+    secured: Option<(Detached, Box<tls::Peer>)>,
+    listener: usize,
+    new: bool,
+) -> Option<Leaving> {
+    let (detached, peer) = secured.unzip();
+    let mut wire = Wire::adopt(&shard.net, accepted.descriptor, detached).ok()?;
+    let mut peer = peer.map(Rc::from);
     let client_text = AddressText::new(accepted.client);
     let futures = shard.net.futures.clone();
+    if new && shard.live().acceptors[listener].is_some() {
+        let admitted = futures.hold(secure::secure(&shard, &mut wire, listener)).await?;
+        peer = Some(Rc::new(admitted));
+    }
     let mut connection = Connection {
         shard,
         wire,
         client: accepted.client,
+        peer,
         local: Cell::new(None),
         client_text,
         listener,
@@ -148,7 +176,7 @@ async fn serve(shard: Rc<Shard>, accepted: Accepted, listener: usize, new: bool)
             After::Close => return None,
             // Boxed: rare, and it would be the largest part of what a waiting connection holds.
             After::Linger => {
-                Box::pin(linger::linger(&connection.shard.net, &connection.wire)).await;
+                Box::pin(linger::linger(&connection.shard.net, &mut connection.wire)).await;
                 return None;
             }
             After::Reset => {
@@ -193,15 +221,27 @@ impl Connection {
     /// nothing has to be cancelled. Bytes the client sends meanwhile stay in the kernel. A wait that a finished
     /// exchange abandoned may still be on its way out of the ring; it belongs to the descriptor that stays here
     /// and takes no byte.
-    fn leave(&mut self) -> Option<(Move, Accepted)> {
-        let moving = self.shard.served(&mut self.pace)?;
-        if self.wire.has_unread() || !self.wire.is_sound() || !self.wire.is_plain() {
+    ///
+    /// What is secured takes its keys along: they and the socket are all there is of it.
+    fn leave(&mut self) -> Option<Leaving> {
+        let to = self.shard.served(&mut self.pace)?;
+        if self.wire.has_unread() || !self.wire.is_sound() {
             return None;
         }
         // Without a descriptor to spare it stays.
         let descriptor = net::duplicate(self.wire.socket().descriptor()).ok()?;
         let client = self.client;
-        Some((moving, Accepted { descriptor, client }))
+        let peer = self.peer.take().map(|peer| Box::new(Rc::unwrap_or_clone(peer)));
+        Some(Leaving {
+            to,
+            accepted: Accepted { descriptor, client },
+            secured: self.wire.detach().zip(peer),
+        })
+    }
+
+    /// How the client came.
+    fn scheme(&self) -> &'static str {
+        if self.peer.is_some() { "https" } else { "http" }
     }
 
     /// Waits for the first byte of a request, holding nothing. False: the connection ended or was idle too long.

@@ -22,8 +22,9 @@ use crate::{
         Live, Scratch, Shard,
         snapshot::{Api, Forward, NO_POLICIES},
     },
+    tls,
 };
-use std::{cell::RefCell, net::SocketAddr, pin::pin, time::Duration};
+use std::{cell::RefCell, net::SocketAddr, pin::pin, rc::Rc, time::Duration};
 
 /// Which of the two chains a request goes through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,6 +81,7 @@ pub(super) fn on_request(
     let random = || shard.random();
     let context = context(
         connection.ends(live),
+        connection.peer.as_deref(),
         shard,
         &api.payload,
         path,
@@ -219,6 +221,7 @@ fn park(shard: &Shard, head: &mut Buffer) {
 /// What the origin's answer meets on its way back.
 pub(super) struct OnResponse<'e> {
     pub ends: Ends,
+    pub peer: Option<Rc<tls::Peer>>,
     pub live: &'e Live,
     pub api: &'e Api,
     /// Index of the cluster that answers.
@@ -252,7 +255,16 @@ impl OnResponse<'_> {
             return Ok(filters);
         }
         let random = || shard.random();
-        let context = context(self.ends, shard, self.api, self.path, self.request_id, &random);
+        let peer = self.peer.as_deref();
+        let context = context(
+            self.ends,
+            peer,
+            shard,
+            self.api,
+            self.path,
+            self.request_id,
+            &random,
+        );
         let mut response = Response {
             status: response.status,
             headers: &mut response.headers,
@@ -313,7 +325,8 @@ pub(super) fn on_reply(
     } = scratch;
     let shard = &connection.shard;
     let random = || shard.random();
-    let context = context(connection.ends(live), shard, api, path, request_id, &random);
+    let (ends, peer) = (connection.ends(live), connection.peer.as_deref());
+    let context = context(ends, peer, shard, api, path, request_id, &random);
     let violation = refused.zip(facts.policy.get()).map(|(kind, policy)| Violation {
         policy: name(live, policy),
         kind,
@@ -430,6 +443,7 @@ pub(super) struct Ends {
 
 fn context<'e>(
     ends: Ends,
+    peer: Option<&'e tls::Peer>,
     shard: &'e Shard,
     api: &'e Api,
     path: &'e [u8],
@@ -443,7 +457,8 @@ fn context<'e>(
         client: ends.client,
         local: ends.local,
         path,
-        scheme: "http",
+        scheme: if peer.is_some() { "https" } else { "http" },
+        peer,
         api: &api.name,
         request_id,
         log: MessageLog::new(shard.records.as_ref(), &shard.counters.records_dropped),

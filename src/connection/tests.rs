@@ -64,6 +64,7 @@ fn a_panic_closes_its_own_connection(driver: Driver) {
     let snapshot = Snapshot {
         listeners: vec![Listener {
             address,
+            tls: None,
             routes: route::Table::<Api, _>::new(Vec::new()),
         }],
         ..Snapshot::default()
@@ -82,6 +83,7 @@ fn a_panic_closes_its_own_connection(driver: Driver) {
         shards: NonZeroU32::MIN,
         bank: Bank::new(1, HashKey::new(&[1; 16])),
         storage: None,
+        tickets: crate::tls::Tickets::new(None, std::time::SystemTime::now()).expect("random numbers"),
         seed: 1,
     };
     let ready = Box::new(move || ready.send(()).expect("the test waits"));

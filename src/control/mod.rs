@@ -7,3 +7,4 @@ pub mod ports;
 pub mod resolve;
 pub mod runtime_log;
 pub mod shared_storage;
+pub mod tickets;

@@ -114,6 +114,7 @@ impl Listener {
                     listener: self.index,
                     permit,
                     new: true,
+                    secured: None,
                 };
                 let stays = match shard.lighter_for_new() {
                     Some(to) => shard.hand_over_new(to, arrival),
@@ -125,7 +126,10 @@ impl Listener {
             }
             Err(Refused) => {
                 shard.counters.connections_refused.add(1);
-                net::send_now(accepted.descriptor.as_raw_fd(), reply::TOO_MANY_CONNECTIONS);
+                // A client of TLS would take plain text for a broken peer; the end tells it as much.
+                if shard.live().acceptors[self.index].is_none() {
+                    net::send_now(accepted.descriptor.as_raw_fd(), reply::TOO_MANY_CONNECTIONS);
+                }
             }
         }
     }

@@ -16,7 +16,7 @@ pub use listen::{
     raise_descriptor_limit, refuse_new_connections, send_now, shut, shut_write,
 };
 pub use pipe::{Lent, PIPE, Pipe, Pipes};
-pub use secured::Insecure;
+pub use secured::{Detached, Insecure};
 pub use slab::{Slab, Slot};
 pub use wire::{Reader, Watch, Wire, WriteError, Writer};
 

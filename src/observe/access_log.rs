@@ -160,6 +160,12 @@ pub fn render_json(record: &Record<'_>, out: &mut Vec<u8>) {
     if !record.client_id.is_empty() {
         text(out, "client_id", record.client_id);
     }
+    if !record.tls.is_empty() {
+        text(out, "tls", record.tls.as_bytes());
+    }
+    if !record.client_certificate.is_empty() {
+        text(out, "client_certificate", record.client_certificate.as_bytes());
+    }
     if record.truncated {
         key(out, "truncated");
         out.extend_from_slice(b"true");

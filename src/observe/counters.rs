@@ -72,6 +72,11 @@ macro_rules! counters {
 counters! {
     /// Requests whose head was read whole, or was refused.
     requests,
+    /// TLS handshakes of clients that came to their end; `resumed` of them were short ones.
+    handshakes,
+    handshakes_resumed,
+    /// Those that did not: garbage, no certificate, out of time.
+    handshakes_failed,
     /// By this shard's listeners, whichever shard then serves them.
     connections_accepted,
     /// Served by this shard. A level, not a sum over time.

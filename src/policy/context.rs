@@ -4,7 +4,7 @@ use super::{
     rate_limit::{HashKey, Leases},
     shared::Desk,
 };
-use crate::{clock::Tick, observe::message::MessageLog};
+use crate::{clock::Tick, observe::message::MessageLog, tls};
 use std::{net::SocketAddr, num::NonZeroU32, rc::Rc};
 
 /// What a hook may look at beside the message.
@@ -23,6 +23,8 @@ pub struct Context<'e> {
     pub path: &'e [u8],
     /// `http` or `https`.
     pub scheme: &'static str,
+    /// What the client's TLS said of it; none where it came in plain text.
+    pub peer: Option<&'e tls::Peer>,
     /// `namespace/name`.
     pub api: &'e str,
     /// Given to the request, for the case that it brought none.

@@ -15,10 +15,13 @@ use crate::{
         logs::AccessLog,
         ports, resolve, runtime_log,
         shared_storage::{Purpose, Storage, caches::Caches},
+        tickets,
     },
     net,
     runtime::{self, Chosen, DriverChoice},
     shard::{Message, snapshot::Snapshot},
+    tls::Tickets,
+    upstream::cluster,
 };
 use shards::{Ended, Shards};
 use signals::Signals;
@@ -27,7 +30,7 @@ use std::{
     net::{IpAddr, SocketAddr},
     process::ExitCode,
     sync::Arc,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 use tokio::sync::watch;
 
@@ -135,6 +138,7 @@ async fn serve(options: RunOptions) -> Result<(), String> {
         .or(snapshot.runtime.shards)
         .unwrap_or_else(|| sizes::default_shards(cpus.len()));
     check_sizes(&snapshot, count, cpus.len());
+    warn_of_the_unverified(&snapshot);
 
     // Everything that can fail, fails before there is traffic. Signals come first: one sent from here on is
     // honoured, not lost.
@@ -163,7 +167,10 @@ async fn serve(options: RunOptions) -> Result<(), String> {
     }
 
     let names = names(&snapshot);
-    let mut key_sources = KeySources::new(snapshot.key_sources.iter().cloned());
+    let mut key_sources = KeySources::new(
+        snapshot.key_sources.iter().cloned(),
+        snapshot.policy_calls.clone(),
+    );
     let (resolved, keys) = tokio::join!(
         resolve::resolve_all_once(&names, FIRST_RESOLUTION),
         key_sources.first(FIRST_KEYS)
@@ -181,10 +188,12 @@ async fn serve(options: RunOptions) -> Result<(), String> {
             )
         });
     let (post, caches) = caches.unzip();
-    let mut shards = Shards::start(&snapshot, &chosen, count, &cpus, sockets, post.as_ref())?;
+    let tickets = Tickets::new(snapshot.ticket_secret.as_ref(), SystemTime::now())?;
+    let mut shards = Shards::start(&snapshot, &chosen, count, &cpus, sockets, post.as_ref(), &tickets)?;
     if let Some(caches) = caches {
         tokio::spawn(caches.run(shards.outboxes(), stopped.clone()));
     }
+    tokio::spawn(tickets::run(tickets, stopped.clone()));
     state.set_shards(shards.counters());
     for resolution in resolved {
         shards.resolved(&resolution.host, &resolution.addresses);
@@ -323,9 +332,24 @@ fn check_sizes(snapshot: &Snapshot, shards: usize, cpus: usize) {
     }
 }
 
+/// Each start says it again: a switch that was thrown while searching for a fault is easily forgotten.
+fn warn_of_the_unverified(snapshot: &Snapshot) {
+    let unverified = |spec: &&cluster::Spec| {
+        let mut targets = spec.endpoints.iter().filter_map(|endpoint| endpoint.tls.as_ref());
+        targets.any(|target| !target.verifies())
+    };
+    for spec in snapshot.clusters.iter().filter(unverified) {
+        tracing::warn!(
+            service = spec.name,
+            "skipValidation: whoever answers for this service is believed to be it; anybody between here and there can \
+             read and change what is sent"
+        );
+    }
+}
+
 /// Every name behind which an upstream is; IP literals need no resolving.
 fn names(snapshot: &Snapshot) -> Vec<String> {
-    use crate::upstream::cluster::EndpointAddress;
+    use cluster::EndpointAddress;
     let endpoints = snapshot.clusters.iter().flat_map(|cluster| &cluster.endpoints);
     let names: BTreeSet<&String> = endpoints
         .filter_map(|endpoint| match &endpoint.address {

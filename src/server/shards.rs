@@ -13,6 +13,7 @@ use crate::{
     },
     runtime::Chosen,
     shard::{self, Board, Message, Outbox, Parts, Peers, Start, inbox, snapshot::Snapshot},
+    tls::Tickets,
 };
 use std::{
     hash::{BuildHasher, RandomState},
@@ -59,6 +60,7 @@ impl Shards {
         cpus: &[core_affinity::CoreId],
         sockets: Vec<Vec<OwnedFd>>,
         storage: Option<&Arc<dyn Post>>,
+        tickets: &Arc<Tickets>,
     ) -> Result<Self, String> {
         let limits = &snapshot.limits;
         let admission = Arc::new(Admission::new(limits.connections, limits.connections_per_client));
@@ -111,6 +113,7 @@ impl Shards {
                     shards,
                     bank: bank.clone(),
                     storage: storage.map(|post| (post.clone(), index)),
+                    tickets: tickets.clone(),
                     seed: seeds.hash_one(index + 1),
                 },
                 listeners,
@@ -237,12 +240,14 @@ mod tests {
         let snapshot = Snapshot {
             listeners: vec![Listener {
                 address,
+                tls: None,
                 routes: route::Table::<Api, Forward>::new(Vec::new()),
             }],
             ..Snapshot::default()
         };
         let file = std::fs::File::open("/proc/self/exe").expect("a file");
         let chosen = choose(DriverChoice::Epoll).expect("epoll");
+        let tickets = Tickets::new(None, std::time::SystemTime::now()).expect("keys");
         Shards::start(
             &Arc::new(snapshot),
             &chosen,
@@ -250,6 +255,7 @@ mod tests {
             &[],
             vec![vec![file.into()]],
             None,
+            &tickets,
         )
         .expect("a thread")
     }

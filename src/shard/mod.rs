@@ -2,6 +2,7 @@
 //! `Rc<Shard>`; nothing here is locked, because nothing here is shared with another thread.
 
 mod balance;
+mod handshakes;
 mod inbox;
 mod live;
 mod peers;
@@ -9,6 +10,7 @@ mod run;
 pub mod snapshot;
 
 pub use balance::Pace;
+pub use handshakes::{Handshake, Handshakes};
 pub use inbox::{Inbox, Letter, Message, Outbox, inbox};
 pub use live::Live;
 pub use peers::{Board, Move, Peers};
@@ -29,6 +31,7 @@ use crate::{
     },
     route,
     runtime::{self, Driver},
+    tls,
     upstream::Hosts,
 };
 use snapshot::Snapshot;
@@ -68,6 +71,8 @@ pub struct Shard {
     lending: Cell<bool>,
     /// Where answers of shared storage are waited for; None: there is none.
     desk: Option<Rc<Desk>>,
+    /// Of clients that are not in yet.
+    pub handshakes: Handshakes,
 }
 
 /// What an exchange writes into while it runs; recycled, so that a warm shard parses and routes without
@@ -114,6 +119,8 @@ pub struct Parts {
     pub bank: Arc<Bank>,
     /// The way to shared storage, and which of the shards this is.
     pub storage: Option<(Arc<dyn Post>, usize)>,
+    /// The process's ticket keys; they outlive a configuration.
+    pub tickets: Arc<tls::Tickets>,
     /// Any number that differs between shards and processes.
     pub seed: u64,
 }
@@ -128,7 +135,9 @@ impl Shard {
             name: "",
             desk: desk.as_ref(),
         };
-        let live = Live::new(parts.snapshot, &hosts, &for_policies);
+        // Each shard has its share: together they have no more than the process may.
+        let handshakes = parts.snapshot.limits.handshakes.div_ceil(parts.shards.get());
+        let live = Live::new(parts.snapshot, &hosts, &for_policies, &parts.tickets);
         Rc::new(Self {
             net: Net::new(parts.driver, Clock::new()),
             counters: parts.counters,
@@ -145,6 +154,7 @@ impl Shard {
             leases: Leases::new(parts.bank, parts.shards),
             lending: Cell::new(false),
             desk,
+            handshakes: Handshakes::new(handshakes as usize),
         })
     }
 

@@ -5,7 +5,7 @@ use crate::{
     http1,
     observe::access_log,
     policy::{self, jwt::KeySource, shared::SharedCache},
-    route, storage,
+    route, storage, tls,
     upstream::cluster,
 };
 use std::{net::SocketAddr, sync::Arc, time::Duration};
@@ -30,6 +30,10 @@ pub struct Snapshot {
     pub runtime: Runtime,
     pub shutdown: Shutdown,
     pub access_log: Option<access_log::Spec>,
+    /// What replicas make the same session tickets with; None: this process's are its own.
+    pub ticket_secret: Option<tls::TicketSecret>,
+    /// Of the calls that policies make; None: the defaults.
+    pub policy_calls: Option<tls::Client>,
 }
 
 /// Empty, with the defaults of everything.
@@ -48,6 +52,8 @@ impl Default for Snapshot {
             runtime: Runtime::default(),
             shutdown: Shutdown::default(),
             access_log: None,
+            ticket_secret: None,
+            policy_calls: None,
         }
     }
 }
@@ -56,6 +62,8 @@ impl Default for Snapshot {
 #[derive(Debug)]
 pub struct Listener {
     pub address: SocketAddr,
+    /// None: plain.
+    pub tls: Option<tls::Server>,
     pub routes: route::Table<Api, Forward>,
 }
 
@@ -120,6 +128,10 @@ pub struct Limits {
     /// No byte of a request body → 408.
     pub body_idle: Duration,
     pub tunnel_idle: Duration,
+    /// From a connection to the end of its TLS handshake; closed silently.
+    pub handshake_timeout: Duration,
+    /// TLS handshakes of the process that are under way at once; past it the oldest is ended.
+    pub handshakes: u32,
 }
 
 impl Default for Limits {
@@ -133,6 +145,8 @@ impl Default for Limits {
             keep_alive_idle: Duration::from_secs(60),
             body_idle: Duration::from_secs(300),
             tunnel_idle: Duration::from_secs(300),
+            handshake_timeout: Duration::from_secs(10),
+            handshakes: 8192,
         }
     }
 }

@@ -43,5 +43,7 @@ mod shared_storage_cache;
 mod streaming;
 mod strictness;
 mod timeouts;
+mod tls_clients;
+mod tls_programs;
 mod tls_upstream;
 mod tunnel;

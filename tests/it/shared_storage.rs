@@ -92,8 +92,8 @@ both_drivers! {
         unchecked.wait_for_log("is NOT checked");
         unchecked.wait_for_log(CONNECTED);
         let redis = Redis::setup().secured(&authority, true).start();
-        let (certificate, key) = authority.pair(&["gateway"]);
-        let pair = format!("  certificate:\n    crt: {}\n    key: {}\n  minversion: \"1.3\"\n", block(&certificate, 4), block(&key, 4));
+        let shown = authority.pair(&["gateway"]);
+        let pair = format!("  certificate:\n    crt: {}\n    key: {}\n  minversion: \"1.3\"\n", block(&shown.crt_text, 4), block(&shown.key_text, 4));
         serves_and_keeps(setup(secured(&redis, "127.0.0.1") + &ca + &pair), &redis, "TLS with a client certificate");
     }
 

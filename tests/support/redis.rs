@@ -202,12 +202,11 @@ impl<'a> Setup<'a> {
         .to_vec();
         let secured = self.secured.map(|(authority, asks)| {
             let address = ports::free();
-            let (certificate, key) = authority.pair(&["127.0.0.1", "localhost"]);
-            let file = |name, text: &str| folder.write(name, text).display().to_string();
+            let pair = authority.pair(&["127.0.0.1", "localhost"]);
             for (name, value) in [
                 ("--tls-port", address.port().to_string()),
-                ("--tls-cert-file", file("server.pem", &certificate)),
-                ("--tls-key-file", file("server.key", &key)),
+                ("--tls-cert-file", pair.crt.display().to_string()),
+                ("--tls-key-file", pair.key.display().to_string()),
                 ("--tls-ca-cert-file", authority.file.display().to_string()),
                 ("--tls-auth-clients", if asks { "yes" } else { "no" }.to_owned()),
             ] {

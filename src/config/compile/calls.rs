@@ -24,7 +24,7 @@ pub(super) struct Calls {
     /// Of each API, by `namespace/name`.
     contracts: HashMap<String, Arc<Contracts>>,
     /// Root certificates are read once, and only if somebody needs them.
-    system: Option<Result<Client, String>>,
+    client: Option<Result<Client, String>>,
     storage: Option<Configured>,
     shared_caches: Vec<Arc<SharedCache>>,
 }
@@ -50,17 +50,20 @@ impl Calls {
             return Ok(None);
         };
         let client = self
-            .system
+            .client
             .get_or_insert_with(|| Client::new(ClientSpec::default()));
         client.as_ref().map_err(Clone::clone)?.target(host).map(Some)
     }
 
+    /// `client`: whom the calls believe; None for the operating system's roots.
     pub(super) fn new(
         contracts: impl Iterator<Item = (String, Arc<Contracts>)>,
+        client: Option<Client>,
         storage: Option<Configured>,
     ) -> Self {
         Self {
             contracts: contracts.collect(),
+            client: client.map(Ok),
             storage,
             ..Self::default()
         }
@@ -109,6 +112,7 @@ impl Upstreams for Calls {
             targets: vec![target],
             policies: Vec::new(),
             shaping: Vec::new(),
+            tls: None,
         });
         Ok(self.services.len() - 1)
     }

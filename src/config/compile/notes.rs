@@ -46,6 +46,7 @@ pub(in crate::config) fn notes(model: &Model) -> Vec<String> {
             ));
         }
     }
+    notes.extend(model.surprises.iter().cloned());
     let nobody = model.idle.iter().map(|(place, binding)| {
         format!(
             "{place}: {binding}: no ApiInstance carries the labels of its selector: it applies to nothing"

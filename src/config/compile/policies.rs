@@ -47,7 +47,17 @@ fn inline_one(
     let name = &policy.policy.name;
     let kind = match catalogue::find(name) {
         Ok(Known::Chained(kind)) => kind,
-        Ok(Known::Shaping(_)) => return None,
+        Ok(Known::Shaping(_) | Known::Tls) => return None,
+        Ok(Known::TlsOutbound) => {
+            let message = format!(
+                "`{}` secures connections to a Service: bind it to one with a PolicyBinding",
+                name.value
+            );
+            problems.within("policyRef.name", |problems| {
+                problems.report(&name.origin, message)
+            });
+            return None;
+        }
         Ok(_) => {
             let message = format!(
                 "`{}` is not an inline policy: write services.<name>.routes, or a PolicyBinding",

@@ -12,6 +12,7 @@ use crate::{
     located::{Bounded, Located, Problems},
     observe::access_log,
     shard::snapshot::DriverChoice,
+    tls::TicketSecret,
 };
 use std::{collections::HashMap, path::PathBuf, time::Duration};
 
@@ -58,6 +59,17 @@ pub(super) fn compile(
             settings.shared_storage = problems.within("spec.sharedStorage", |problems| {
                 super::shared_storage::compile(storage, &storage.origin, problems)
             });
+        }
+        if let Some(tickets) = &spec.session_tickets {
+            match TicketSecret::new(tickets.secret.as_str()) {
+                Ok(secret) => settings.ticket_secret = Some(secret),
+                Err(message) => problems.report_at(
+                    &tickets.secret.origin,
+                    &object.label(),
+                    "spec.sessionTickets.secret",
+                    message,
+                ),
+            }
         }
         if let Some(log) = &spec.access_log {
             apply_access_log(&mut settings, log, object, problems);
@@ -152,6 +164,8 @@ fn apply_limits(
     // A target is part of its head: a small head implies it.
     limits.head.target_bytes = limits.head.target_bytes.min(limits.head.head_bytes);
     count(spec.connections.as_ref(), &mut limits.connections);
+    count(spec.handshakes.as_ref(), &mut limits.handshakes);
+    seconds(spec.handshake_timeout.as_ref(), &mut limits.handshake_timeout);
     limits.body_bytes = spec.body_bytes.as_ref().map(|bytes| bytes.unsigned());
     limits.connections_per_client = spec.connections_per_client.as_ref().map(bounded_u32);
     seconds(spec.head_timeout.as_ref(), &mut limits.head_timeout);
@@ -221,5 +235,4 @@ fn bounded_u32<const MIN: i64, const MAX: i64>(written: &Located<Bounded<MIN, MA
     u32::try_from(written.unsigned()).unwrap_or(u32::MAX)
 }
 
-const SUBJECTS: &str =
-    "timeouts, rateLimit, circuitBreaker, sharedStorage, accessLog, runtime, limits, shutdown";
+const SUBJECTS: &str = "timeouts, rateLimit, circuitBreaker, sharedStorage, accessLog, runtime, limits, shutdown, defaultTLS, sessionTickets";

@@ -1,15 +1,19 @@
 //! `Configuration.sharedStorage` → settings of a connection.
 
+use super::tls;
 use crate::{
     config::{
         model::SharedStorage,
-        resource::{RedisSpec, SentinelSpec, SharedStorageSpec, StorageTlsSpec, StorageTlsVersion},
+        resource::{RedisSpec, SentinelSpec, SharedStorageSpec, StorageTlsSpec},
     },
     located::{Bounded, Elements, Located, Origin, Problems},
     storage::{Address, Credentials, Place, Secret, Sentinels, Settings},
-    tls::{self, Client, ClientSpec, Identity, Trust, Unusable, Version},
+    tls::{Client, ClientSpec, KeyPair, Trust, is_server_name},
 };
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 /// `origin` is the document's. None where nobody wants to share anything; after a problem it is as if somebody said that
 /// nothing is shared, so that nobody else is told that there is no storage.
@@ -164,79 +168,48 @@ fn prefix(written: Option<&Located<String>>, problems: &mut Problems) -> String 
 fn client(written: &Located<StorageTlsSpec>, problems: &mut Problems) -> Option<Client> {
     let spec = &written.value;
     let before = problems.len();
-    let version =
-        |written: &Option<Located<StorageTlsVersion>>| match written.as_ref().map(|version| version.value) {
-            Some(StorageTlsVersion::Tls12) => Some(Version::Tls12),
-            Some(StorageTlsVersion::Tls13) => Some(Version::Tls13),
-            None => None,
-        };
-    let (minimum, maximum) = (version(&spec.minimum), version(&spec.maximum));
-    let mut client = ClientSpec {
-        verify: !spec.skip_validation.unwrap_or(false),
-        server_name: spec.server_name.as_ref().map(|name| name.value.clone()),
-        minimum: minimum.unwrap_or(Version::Tls12),
-        maximum: maximum.unwrap_or(Version::Tls13),
-        protocols: spec.protocols.clone().unwrap_or_default(),
-        ..ClientSpec::default()
-    };
-    if client.minimum > client.maximum
-        && let Some(written) = spec.maximum.as_ref().or(spec.minimum.as_ref())
-    {
-        let message = "is less than `minversion`: no version would be left";
-        problems.within("maxversion", |problems| problems.report(&written.origin, message));
-    }
-    if let Some(name) = &spec.server_name
-        && !tls::is_server_name(name)
-    {
-        let message = "is neither a host name nor an IP address";
-        problems.within("serverName", |problems| problems.report(&name.origin, message));
-    }
-    client.identity = spec.certificate.as_ref().and_then(|pair| {
+    let certificate = spec.certificate.as_ref().and_then(|pair| {
         problems.within("certificate", |problems| {
             if let Some(passphrase) = &pair.passphrase {
                 let message = "can't be used: Ringway decrypts no keys. Write `key` as `openssl pkey -in key.pem` gives it, \
                                and keep it in a file or a variable (`$file:/run/secrets/key`)";
-                problems.within("keyPassphrase", |problems| problems.report(&passphrase.origin, message));
+                problems.within("keyPassphrase", |problems| {
+                    problems.report(&passphrase.origin, message);
+                });
                 return None;
             }
-            Identity::new(&pair.chain, &pair.key.value.0)
-                .map_err(|unusable| {
-                    let (key, origin, message) = match unusable {
-                        Unusable::Certificate(message) => ("crt", &pair.chain.origin, message),
-                        Unusable::Key(message) => ("key", &pair.key.origin, message),
-                    };
-                    problems.within(key, |problems| problems.report(origin, message));
-                })
-                .ok()
+            let read = KeyPair::read(pair.chain.as_str(), pair.key.as_str(), SystemTime::now());
+            tls::told(read, &pair.chain.origin, &pair.key.origin, problems)
         })
     });
+    let protection = tls::protection(
+        spec.minimum.as_ref(),
+        spec.maximum.as_ref(),
+        spec.ciphers.as_ref(),
+        problems,
+    );
+    let trust = match &spec.trusted {
+        None => Trust::System,
+        // Looked at even where nobody's certificate is: one that is none is a mistake all the same.
+        Some(text) => tls::trust(text, problems),
+    };
+    if let Some(name) = &spec.server_name
+        && !is_server_name(name)
+    {
+        let message = "is neither a host name nor an IP address";
+        problems.within("serverName", |problems| problems.report(&name.origin, message));
+    }
     if problems.len() > before {
         return None;
     }
-    // One field after the other, so that a problem stands where it belongs.
-    let mut made = |key: &str, origin: &Origin, spec: ClientSpec| {
-        Client::new(spec)
-            .map_err(|message| problems.within(key, |problems| problems.report(origin, message)))
-            .ok()
+    let client = ClientSpec {
+        trust,
+        verify: !spec.skip_validation.unwrap_or(false),
+        server_name: spec.server_name.as_ref().map(|name| name.value.clone()),
+        certificate,
+        protection,
+        protocols: spec.protocols.clone().unwrap_or_default(),
     };
-    if let Some(ciphers) = &spec.ciphers {
-        let alone = ClientSpec {
-            verify: false,
-            ciphers: ciphers.value.clone(),
-            ..ClientSpec::default()
-        };
-        made("ciphers", &ciphers.origin, alone)?;
-        client.ciphers.clone_from(&ciphers.value);
-    }
-    if let Some(trusted) = &spec.trusted {
-        client.trust = Trust::Pem(trusted.value.clone());
-        // Looked at even where nobody's certificate is: one that is none is a mistake all the same.
-        let alone = ClientSpec {
-            trust: client.trust.clone(),
-            ..ClientSpec::default()
-        };
-        made("trustedCA", &trusted.origin, alone)?;
-    }
     Client::new(client)
         .map_err(|message| problems.report(&written.origin, message))
         .ok()

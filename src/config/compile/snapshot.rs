@@ -22,6 +22,8 @@ pub(in crate::config) fn build(model: Model) -> Snapshot {
         key_sources,
         shared_caches,
         settings,
+        mut servers,
+        policy_calls,
         ..
     } = model;
     let mut used = vec![false; services.len()];
@@ -66,6 +68,8 @@ pub(in crate::config) fn build(model: Model) -> Snapshot {
         .into_iter()
         .map(|(address, apis)| Listener {
             address,
+            tls: (servers.iter().position(|(socket, _)| *socket == address))
+                .map(|place| servers.swap_remove(place).1),
             routes: route::Table::new(apis),
         })
         .collect();
@@ -93,6 +97,8 @@ pub(in crate::config) fn build(model: Model) -> Snapshot {
         runtime: settings.runtime,
         shutdown: settings.shutdown,
         access_log,
+        ticket_secret: settings.ticket_secret,
+        policy_calls: policy_calls.map(|(client, _)| client),
     }
 }
 

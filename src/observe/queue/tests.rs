@@ -27,6 +27,8 @@ fn sample() -> Record<'static> {
         }),
         policy: "default/orders-limit",
         client_id: b"mobile-app",
+        tls: "TLSv1.3",
+        client_certificate: "CN=client,O=Example",
         truncated: false,
     }
 }
