@@ -366,7 +366,7 @@ fn without(asks: Vec<Ask>, outboxes: &[Outbox]) {
 
 fn size(ask: &Ask) -> usize {
     match ask {
-        Ask::Keep { record, .. } => record.len(),
+        Ask::Keep { record, .. } => record.size(),
         Ask::Look { .. } | Ask::Forget { .. } => 0,
     }
 }

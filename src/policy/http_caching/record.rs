@@ -46,22 +46,18 @@ pub struct Entry {
 }
 
 impl Record {
-    /// Of the whole, about.
-    pub fn len(&self) -> usize {
+    /// Bytes of the whole, about.
+    pub fn size(&self) -> usize {
         let content = match &self.content {
-            Content::Answer(entry) => size(&entry.selection) + size(&entry.lines) + entry.body.len(),
+            Content::Answer(entry) => of_lines(&entry.selection) + of_lines(&entry.lines) + entry.body.len(),
             Content::Varies(names) => names.iter().map(|name| name.len()).sum(),
         };
         FIXED + self.key.len() + content
     }
 
-    pub fn is_empty(&self) -> bool {
-        false
-    }
-
     /// `name`: by which it will be asked for.
     pub fn seal(&self, key: &hmac::Key, name: &[u8]) -> Vec<u8> {
-        let mut out = Vec::with_capacity(self.len() + 64);
+        let mut out = Vec::with_capacity(self.size() + 64);
         out.extend_from_slice(MAGIC);
         out.extend_from_slice(&self.seen.all.to_be_bytes());
         out.extend_from_slice(&self.seen.slot.to_be_bytes());
@@ -123,7 +119,7 @@ fn tag(key: &hmac::Key, name: &[u8], sealed: &[u8]) -> hmac::Tag {
     context.sign()
 }
 
-fn size(lines: &Lines) -> usize {
+fn of_lines(lines: &Lines) -> usize {
     lines
         .iter()
         .map(|(name, value)| name.len() + value.len() + 8)
@@ -284,7 +280,7 @@ mod tests {
         let (mine, other) = (key(b"mine"), key(b"other"));
         for record in [answer(), varies()] {
             let bytes = record.seal(&mine, b"name");
-            assert!(bytes.len() <= record.len() + 64);
+            assert!(bytes.len() <= record.size() + 64);
             assert_eq!(Record::open(&mine, b"name", &bytes), Some(record));
             assert_eq!(Record::open(&other, b"name", &bytes), None);
             assert_eq!(Record::open(&mine, b"another", &bytes), None);

@@ -323,3 +323,94 @@ const SLOTS: u16 = 4096;
 
 /// Seconds: an hour for clocks, and for writers, that are late.
 const GENERATION_SPARE: u64 = 3600;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::storage::tests::settings;
+
+    fn cache(identity: &str, prefix: &str) -> Arc<SharedCache> {
+        let mut settings = settings("a", 1);
+        settings.prefix = prefix.to_owned();
+        let generations = Arc::new(Generations::new());
+        Arc::new(SharedCache::new(&settings, identity, generations, 10, 60))
+    }
+
+    /// Room for so many, and what was posted.
+    struct Room {
+        room: usize,
+        asked: std::sync::atomic::AtomicUsize,
+    }
+
+    impl Post for Room {
+        fn post(&self, _: Ask) -> bool {
+            self.asked.fetch_add(1, Ordering::Relaxed) < self.room
+        }
+    }
+
+    fn desk(room: usize) -> Rc<Desk> {
+        let asked = std::sync::atomic::AtomicUsize::new(0);
+        Desk::new(Arc::new(Room { room, asked }), 0)
+    }
+
+    #[test]
+    fn names_are_of_one_cache_one_key_and_one_selection() {
+        let line = |name: &str, value: &str| (name.as_bytes().into(), value.as_bytes().into());
+        let (one, none) = (cache("api a", "p"), Selection::new());
+        assert_eq!(
+            one.name(b"k", &none),
+            cache("api a", "p").name(b"k", &none),
+            "on every replica"
+        );
+        let names = [
+            one.name(b"k", &none),
+            one.name(b"l", &none),
+            one.name(b"k", &vec![line("a", "bc")]),
+            one.name(b"k", &vec![line("ab", "c")]),
+            cache("api b", "p").name(b"k", &none),
+            cache("api a", "q").name(b"k", &none),
+        ];
+        for (index, name) in names.iter().enumerate() {
+            assert!(!names[..index].contains(name), "{index}");
+            assert!(SharedCache::slot(name) < SLOTS);
+        }
+        let stored = one.stored_name(&names[0]);
+        assert!(
+            stored.starts_with("p:cache:") && !stored.contains('k') && stored.is_ascii(),
+            "{stored}"
+        );
+        assert!(one.generation_seconds() > 60);
+    }
+
+    #[test]
+    fn an_answer_is_told_to_whoever_waits_for_it_still() {
+        let (cache, desk) = (cache("a", "p"), desk(2));
+        let told = |ticket| Told {
+            ticket,
+            seen: None,
+            record: None,
+        };
+        let first = desk.look(&cache, [0; 16], 0).expect("room");
+        let second = desk.look(&cache, [1; 16], 1).expect("room");
+        assert!(desk.look(&cache, [2; 16], 2).is_none(), "a full queue is a miss");
+        drop(first);
+        assert_eq!(desk.waiting.borrow().len(), 1);
+        desk.told(told(0));
+        assert!(second.take().is_none());
+        desk.told(told(1));
+        assert_eq!(second.take().expect("told").ticket, 1);
+        assert!(second.take().is_none() && desk.waiting.borrow().is_empty());
+        // Late, twice, of nobody: nothing.
+        desk.told(told(1));
+        desk.told(told(u64::MAX));
+    }
+
+    #[test]
+    fn an_invalidation_without_room_is_made_good_later() {
+        let (cache, desk) = (cache("a", "p"), desk(1));
+        desk.forget(&cache, None);
+        assert!(!cache.take_untold());
+        desk.forget(&cache, Some(([0; 16], 0)));
+        assert!(cache.take_untold() && !cache.take_untold());
+    }
+}
