@@ -24,7 +24,9 @@ pub(super) fn compile(
 ) -> Option<SharedStorage> {
     let before = problems.len();
     let storage = checked(spec, origin, problems);
-    if problems.len() > before {
+    // What is wrong with an address was told when it was read.
+    let wrong = problems.len() > before || (storage.is_none() && spec.redis.is_some());
+    if wrong {
         Some(SharedStorage::Local)
     } else {
         storage

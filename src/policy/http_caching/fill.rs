@@ -4,7 +4,7 @@ use super::{
     freshness::{CacheControl, http_date, lifetime, seconds},
     generation::{Generation, Generations},
     shared::{Content, Desk, Entry, Name, Record, Seen, SharedCache},
-    store::{Audience, Lines, Selection, Store, Stored},
+    store::{Audience, Lines, Passing, Selection, Store, Stored},
 };
 use crate::{
     clock::Tick,
@@ -119,12 +119,19 @@ impl Fetch {
         ttl_ms: u64,
     ) -> Option<Fill> {
         let now = response.context.now;
-        let storable = wanted
-            .then(|| storable(response, &self.asked, use_headers, ttl_ms))
-            .flatten();
-        let Some((stored, selection, lifetime_ms)) = storable else {
-            self.store.borrow_mut().pass(&self.key, now, self.generation);
-            return None;
+        let storable = if wanted {
+            storable(response, &self.asked, use_headers, ttl_ms)
+        } else {
+            Err(Passing::Everybodys)
+        };
+        let (stored, selection, lifetime_ms) = match storable {
+            Ok(storable) => storable,
+            Err(whose) => {
+                let mut store = self.store.borrow_mut();
+                store.pass(&self.key, whose, now, self.generation);
+                drop(store);
+                return None;
+            }
         };
         if let Some(shared) = &mut self.shared {
             shared.since = Instant::now();
@@ -227,7 +234,7 @@ impl Fill {
         let mut store = fetch.store.borrow_mut();
         match outcome {
             Outcome::NoRoom => {}
-            Outcome::TooLarge => store.pass(&fetch.key, since, fetch.generation),
+            Outcome::TooLarge => store.pass(&fetch.key, Passing::Everybodys, since, fetch.generation),
             Outcome::Whole => {
                 stored.body = bytes.into();
                 // Shared storage judges by its own generations; those of the front move for less.
@@ -283,27 +290,27 @@ impl Shared {
     }
 }
 
-/// Whether it may be stored (RFC 9111 §3), what for whom, and for how many milliseconds.
+/// Whether it may be stored (RFC 9111 §3), what for whom, and for how many milliseconds; or whose answers may not.
 fn storable(
     response: &Response<'_>,
     asked: &Asked,
     use_headers: bool,
     ttl_ms: u64,
-) -> Option<(Stored, Selection, u64)> {
+) -> Result<(Stored, Selection, u64), Passing> {
     let headers = &*response.headers;
     let values = |name: &'static str| headers.values(response.bytes, name.as_bytes());
     let first = |name: &'static str| values(name).next();
     let control = CacheControl::parse(values("cache-control"));
     if use_headers && (control.no_store || control.no_cache || control.private) {
-        return None;
+        return Err(Passing::Everybodys);
     }
     // A cookie is one client's.
     if first("set-cookie").is_some() {
-        return None;
+        return Err(Passing::Everybodys);
     }
     let length = first("content-length").and_then(seconds);
     if length.is_some_and(|length| length > MAX_BODY as u64) {
-        return None;
+        return Err(Passing::Everybodys);
     }
     // A policy behind the cache may have taken the client's out, or have put the gateway's own in; or have admitted
     // somebody whom the cache would not ask about next time.
@@ -318,7 +325,7 @@ fn storable(
     } else if control.public || control.must_revalidate || control.s_maxage.is_some() {
         Audience::Everybody
     } else if credentials {
-        return None;
+        return Err(Passing::OfCredentials);
     } else {
         Audience::Anonymous
     };
@@ -333,9 +340,9 @@ fn storable(
         }
     }
     if lifetime_ms == 0 {
-        return None;
+        return Err(Passing::Everybodys);
     }
-    let selection = selection(response, asked)?;
+    let selection = selection(response, asked).ok_or(Passing::Everybodys)?;
     let stored = Stored {
         status: response.status,
         lines: lines(response),
@@ -343,7 +350,7 @@ fn storable(
         age,
         audience,
     };
-    Some((stored, selection, lifetime_ms))
+    Ok((stored, selection, lifetime_ms))
 }
 
 /// The request's values that the answer was chosen by (RFC 9111 §4.1); None where nobody can know. That is so too where

@@ -30,7 +30,7 @@ use freshness::CacheControl;
 use generation::Generations;
 use shared::{Desk, SharedCache};
 use std::{borrow::Cow, cell::RefCell, rc::Rc, sync::Arc};
-use store::{Found, Store};
+use store::{Audience, Found, Passing, Store};
 
 object! {
     /// Configuration of `http-caching-flex`.
@@ -251,13 +251,17 @@ impl HttpCaching {
         let since = request.context.now;
         let passes = || self.passes(request, store, &key);
         let alone = control.no_cache || control.only_if_cached;
-        if !alone && store.borrow().is_fetching(&key, since) && !passes() {
+        if !alone && store.borrow().is_fetching(&key, since) && passes().is_none() {
             *state = State::Caching(Caching::Waiting { key, since });
             return Step::Wait(Wait::Sleep(LOOK_MS));
         }
-        // What can't be kept here is not kept there.
         if let Some((shared, desk)) = &local.shared
-            && !passes()
+            && match passes() {
+                None => true,
+                // What can't be kept here is not kept there.
+                Some(Passing::Everybodys) => false,
+                Some(Passing::OfCredentials) => fill::serves(Audience::Anonymous, request),
+            }
         {
             return self.ask(request, store, (shared, desk), key, control, state);
         }
@@ -313,16 +317,20 @@ impl HttpCaching {
         };
         match found {
             Found::Fresh { stored, since } => Some(hit::answer(request, &stored, since)),
-            Found::Pass | Found::Nothing => None,
+            Found::Pass(_) | Found::Nothing => None,
         }
     }
 
-    fn passes(&self, request: &Request<'_>, store: &RefCell<Store>, key: &[u8]) -> bool {
+    /// Whose answers of this key are known not to be kept.
+    fn passes(&self, request: &Request<'_>, store: &RefCell<Store>, key: &[u8]) -> Option<Passing> {
         let generation = self.generations.of(key);
         let found = store
             .borrow()
             .find(key, request.context.now, generation, |_, _| false);
-        matches!(found, Found::Pass)
+        match found {
+            Found::Pass(whose) => Some(whose),
+            Found::Fresh { .. } | Found::Nothing => None,
+        }
     }
 
     fn fetch(

@@ -35,7 +35,15 @@ pub(super) enum Audience {
 enum Content {
     Stored(Rc<Stored>),
     /// The origin's answer can't be stored: nobody waits for it to be fetched by another.
-    Pass,
+    Pass(Passing),
+}
+
+/// Whose answers can't be stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Passing {
+    Everybodys,
+    /// Of those who bring credentials that nobody has looked at.
+    OfCredentials,
 }
 
 /// The request's lines that `Vary` names, each joined to one value.
@@ -76,7 +84,7 @@ pub(super) struct Store {
 #[derive(Debug)]
 pub(super) enum Found {
     Fresh { stored: Rc<Stored>, since: Tick },
-    Pass,
+    Pass(Passing),
     Nothing,
 }
 
@@ -121,7 +129,7 @@ impl Store {
                 }
                 Content::Stored(_) => {}
                 // It may be another request's answer that could not be stored.
-                Content::Pass => found = Found::Pass,
+                Content::Pass(whose) => found = Found::Pass(*whose),
             }
         }
         found
@@ -160,11 +168,11 @@ impl Store {
     }
 
     /// Notes that the key's answers can't be stored, for a while.
-    pub(super) fn pass(&mut self, key: &[u8], now: Tick, generation: Generation) {
+    pub(super) fn pass(&mut self, key: &[u8], whose: Passing, now: Tick, generation: Generation) {
         self.insert(
             key,
             Vec::new(),
-            Content::Pass,
+            Content::Pass(whose),
             now,
             PASS_MS,
             generation,
@@ -199,7 +207,7 @@ impl Store {
         // One for the same requests, and those that are of no use any more, make room.
         entries.retain(|entry| {
             let same = entry.selection == selection
-                && matches!(entry.content, Content::Pass) == matches!(content, Content::Pass);
+                && matches!(entry.content, Content::Pass(_)) == matches!(content, Content::Pass(_));
             let stays = !same && entry.generation == generation && now < entry.stale;
             if !stays {
                 self.count -= 1;
@@ -336,7 +344,7 @@ mod tests {
     fn body(found: Found) -> Option<String> {
         match found {
             Found::Fresh { stored, .. } => Some(String::from_utf8_lossy(&stored.body).into_owned()),
-            Found::Pass | Found::Nothing => None,
+            Found::Pass(_) | Found::Nothing => None,
         }
     }
 
