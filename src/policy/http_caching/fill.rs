@@ -385,8 +385,9 @@ fn selection(response: &Response<'_>, asked: &Asked) -> Option<Selection> {
 /// The values of these lines that the request at hand has.
 pub(super) fn chosen(names: &[Box<[u8]>], request: &Request<'_>) -> Selection {
     let headers = &request.head.headers;
-    let value = |name: &Box<[u8]>| (name.clone(), joined(headers.values(request.bytes, name)).into());
-    names.iter().map(value).collect()
+    let values = |name: &[u8]| joined(headers.values(request.bytes, name));
+    let lines = names.iter().map(|name| (name.clone(), values(name).into()));
+    lines.collect()
 }
 
 /// Whether the request at hand has these values.
