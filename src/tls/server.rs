@@ -95,6 +95,9 @@ impl Server {
         };
         let mut config = builder.with_cert_resolver(Arc::new(Choice::new(&spec.certificates)));
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        // All of them are strong; but examiners ask for a server that chooses, and an old client may put its worst first.
+        // A phone without AES in its CPU pays for it where it would rather have had ChaCha20.
+        config.ignore_client_order = true;
         // Sessions live in tickets alone: a store that shards share would be a lock that they share.
         config.session_storage = Arc::new(NoServerSessionStorage {});
         // Early data can be replayed by whoever recorded it (RFC 8446 §8); nothing of a gateway's is worth that.

@@ -230,7 +230,7 @@ fn testssl_finds_nothing_of_note() {
             "--warnings",
             "off",
             "--ip",
-            "one",
+            "127.0.0.1",
             "--nodns",
             "none",
         ])

@@ -126,6 +126,8 @@ fn the_longest_record_fits_the_smallest_queue() {
         cluster: &name,
         policy: &name,
         client_id: &long,
+        tls: &name,
+        client_certificate: &name,
         ..sample()
     };
     let mut bytes = Vec::new();
