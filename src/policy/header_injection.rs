@@ -81,28 +81,21 @@ impl HeaderInjection {
 
     pub(super) fn on_request(&self, request: &mut Request<'_>) -> Step {
         for line in &self.inbound {
-            let added = match line {
+            let mut room = ROOM;
+            let (name, value, replaces) = match line {
                 Line::Literal {
                     name,
                     value,
                     replaces,
-                } => add(&mut request.head.headers, request.bytes, name, value, *replaces),
-                Line::Computed { name, value } => {
-                    let mut room = ROOM;
-                    match computed(name, value, &request.view(), &mut room) {
-                        Some((name, value)) => add(
-                            &mut request.head.headers,
-                            request.bytes,
-                            name,
-                            value,
-                            replaces(name),
-                        ),
-                        None => Err(NotALine),
-                    }
-                }
+                } => (&**name, &**value, *replaces),
+                Line::Computed { name, value } => match computed(name, value, &request.view(), &mut room) {
+                    Some((name, value)) => (name, value, replaces(name)),
+                    None => return FAILED.into(),
+                },
             };
-            if added.is_err() {
-                return FAILED.into();
+            if add(&mut request.head.headers, request.bytes, name, value, replaces).is_err() {
+                // What it was made of is the client's: a line end in a query parameter, say.
+                return UNFIT.into();
             }
         }
         Step::Continue
@@ -263,6 +256,10 @@ const FRAMING: [&[u8]; 11] = [
     b"upgrade",
 ];
 
+const UNFIT: Refusal = Refusal::new(
+    Kind::Rejected,
+    "what would become a header has a character that none may hold",
+);
 const FAILED: Refusal = Refusal::new(Kind::Internal, "a header could not be made");
 
 /// `attributes.headers` are the answer's, everything else is the request's.

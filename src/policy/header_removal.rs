@@ -1,6 +1,6 @@
 //! `header-removal-flex`: header lines that upstreams, or clients, shall not see.
 
-use super::{Request, Response, Step};
+use super::{Request, Response, Step, headers::is_read_as};
 use crate::{
     http1::Headers,
     located::{Located, Origin, Problems},
@@ -62,12 +62,23 @@ impl HeaderRemoval {
     }
 
     pub(super) fn on_request(&self, request: &mut Request<'_>) -> Step {
-        remove(&self.inbound, &mut request.head.headers, request.bytes);
+        // Also in spellings that the server behind reads as the same name, or `X_Internal` would get past `X-Internal`.
+        remove(
+            &self.inbound,
+            &mut request.head.headers,
+            request.bytes,
+            is_read_as,
+        );
         Step::Continue
     }
 
     pub(super) fn on_response(&self, response: &mut Response<'_>) {
-        remove(&self.outbound, response.headers, response.bytes);
+        remove(
+            &self.outbound,
+            response.headers,
+            response.bytes,
+            <[u8]>::eq_ignore_ascii_case,
+        );
     }
 
     pub(super) fn sees_responses(&self) -> bool {
@@ -75,10 +86,17 @@ impl HeaderRemoval {
     }
 }
 
-fn remove(names: &[Name], headers: &mut Headers, bytes: &[u8]) {
+fn remove(names: &[Name], headers: &mut Headers, bytes: &[u8], same: fn(&[u8], &[u8]) -> bool) {
     if !names.is_empty() {
-        headers.remove(bytes, |written, _| names.iter().any(|name| name.matches(written)));
+        headers.remove(bytes, |written, _| {
+            names.iter().any(|name| name.matches(written, same)) && !is_kept(written)
+        });
     }
+}
+
+fn is_kept(written: &[u8]) -> bool {
+    KEPT.iter()
+        .any(|kept| written.eq_ignore_ascii_case(kept.as_bytes()))
 }
 
 impl Name {
@@ -114,21 +132,17 @@ impl Name {
             })
     }
 
-    fn matches(&self, written: &[u8]) -> bool {
+    fn matches(&self, written: &[u8], same: fn(&[u8], &[u8]) -> bool) -> bool {
         match self {
-            Self::Literal(name) => written.eq_ignore_ascii_case(name),
-            // What a pattern happens to match stays all the same.
+            Self::Literal(name) => same(written, name),
             Self::Pattern(pattern) => {
-                !KEPT
-                    .iter()
-                    .any(|kept| written.eq_ignore_ascii_case(kept.as_bytes()))
-                    && pattern.is_match(Input::new(written).anchored(regex_automata::Anchored::Yes))
+                pattern.is_match(Input::new(written).anchored(regex_automata::Anchored::Yes))
             }
         }
     }
 }
 
-/// Of the vendor's list; messages without them are other messages, or none.
+/// Of the vendor's list, and left alone by whatever happens to match them; messages without them are other messages, or none.
 const KEPT: [&str; 7] = [
     "accept",
     "host",

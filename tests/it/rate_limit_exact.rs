@@ -1,10 +1,14 @@
 //! A limit is what is written, at full speed: 1, 2 and 4 shards, 200 connections. What is admitted is answered by the gateway
 //! itself (403, of a policy behind the limit), so that nothing slows it down; what is refused, 429.
 
-use crate::support::{Driver, Gateway, Origin, both_drivers, config, message::ok, say};
+use crate::support::{
+    DEADLINE, Driver, Gateway, Origin, both_drivers, config, gateway::run_to_end, message::ok, say,
+    tools::present,
+};
 use std::{
     io::{Read, Write},
     net::{SocketAddr, TcpStream},
+    process::Command,
     sync::{
         Barrier,
         atomic::{AtomicU64, Ordering},
@@ -18,7 +22,7 @@ both_drivers! {
     fn every_window_admits_exactly_the_limit(driver) {
         for shards in [1, 2, 4] {
             for (limit, windows) in [(1, 5), (50, 5), (100_000, 1)] {
-                let gateway = limited(driver, shards, limit, 600_000);
+                let gateway = limited(driver, shards, limit, 600_000, BLOCKED);
                 for window in 0..windows {
                     let request = format!("GET / HTTP/1.1\r\nHost: h\r\nX-Window: {window}\r\n\r\n");
                     let (admitted, asked) = all_that_are_admitted(gateway.address, &request, limit);
@@ -32,11 +36,33 @@ both_drivers! {
         }
     }
 
+    /// The same by a client of somebody else's. What is admitted is sent elsewhere here, which wrk takes for success. What
+    /// is under way when it stops it does not count; by then there is nothing left to be admitted.
+    fn wrk_is_admitted_exactly_so_often(driver) {
+        if !present(&["wrk"]) {
+            return;
+        }
+        for (shards, limit) in [(1, 1), (2, 50), (4, 50), (2, 100_000)] {
+            let mut seconds = if limit > 50 { 12 } else { 1 };
+            // Where it was too slow to come to the limit, it gets another one and twice the time.
+            let (admitted, asked) = loop {
+                let gateway = limited(driver, shards, limit, 600_000, ELSEWHERE);
+                match what_wrk_says(&gateway.url("/"), seconds) {
+                    (asked, Some(refused)) => break (asked - refused, asked),
+                    (asked, None) => assert!(asked <= limit && seconds < 100, "nobody refused of {asked}"),
+                }
+                seconds *= 2;
+            };
+            say(&format!("{} shards {shards} limit {limit:>6}: {admitted} admitted of {asked}, says wrk", driver.name()));
+            assert_eq!(admitted, limit);
+        }
+    }
+
     /// Windows one after the other, as the clock has it. A limit is used up in milliseconds and the rest of its window is
     /// silence, so that windows are told from each other by that.
     fn window_after_window_admits_exactly_the_limit(driver) {
         for shards in [1, 2, 4] {
-            let gateway = limited(driver, shards, 50, WINDOW_MS);
+            let gateway = limited(driver, shards, 50, WINDOW_MS, BLOCKED);
             let times = admitted_during(gateway.address, Duration::from_millis(WINDOW_MS * 5 / 2));
             let windows: Vec<usize> = times
                 .chunk_by(|one, next| *next - *one < Duration::from_millis(WINDOW_MS / 2))
@@ -48,13 +74,42 @@ both_drivers! {
     }
 }
 
+/// Answers, and those of them that wrk takes for failures, if there were any.
+fn what_wrk_says(url: &str, seconds: u32) -> (u64, Option<u64>) {
+    let duration = format!("{seconds}s");
+    let arguments = ["-t", "1", "-c", "200", "-d", &duration, url];
+    let said = run_to_end(
+        Command::new("wrk").args(arguments),
+        2 * DEADLINE + Duration::from_secs(120),
+    )
+    .stdout;
+    let mut lines = said.lines().map(str::trim);
+    let asked = lines.find_map(|line| Some(line.split_once(" requests in ")?.0.parse::<u64>()));
+    let refused = lines.find_map(|line| {
+        Some(
+            line.strip_prefix("Non-2xx or 3xx responses:")?
+                .trim()
+                .parse::<u64>(),
+        )
+    });
+    match (asked, refused) {
+        (Some(Ok(asked)), None) => (asked, None),
+        (Some(Ok(asked)), Some(Ok(refused))) => (asked, Some(refused)),
+        _ => panic!("{said}"),
+    }
+}
+
 const CONNECTIONS: usize = 200;
 const THREADS: usize = 4;
 /// Requests on their way on one connection.
 const BATCH: usize = 8;
 const WINDOW_MS: u64 = 2000;
 
-fn limited(driver: Driver, shards: usize, limit: u64, window_ms: u64) -> Gateway {
+const BLOCKED: &str = "policyRef: { name: access-block }";
+const ELSEWHERE: &str = "policyRef: { name: redirect }\nconfig: { path: /elsewhere }";
+
+/// `answer` is the policy that answers what is admitted.
+fn limited(driver: Driver, shards: usize, limit: u64, window_ms: u64, answer: &str) -> Gateway {
     // Never asked.
     let origin = Origin::answering(ok(""));
     let bind = |name: &str, order: u32, policy: &str| {
@@ -62,7 +117,7 @@ fn limited(driver: Driver, shards: usize, limit: u64, window_ms: u64) -> Gateway
         config::document(
             "PolicyBinding",
             name,
-            &format!("{target}\norder: {order}\npolicyRef: {{ name: {policy} }}\n"),
+            &format!("{target}\norder: {order}\n{policy}\n"),
         )
     };
     let limits = format!(
@@ -71,8 +126,8 @@ fn limited(driver: Driver, shards: usize, limit: u64, window_ms: u64) -> Gateway
     );
     let yaml = [
         config::api(&origin.url),
-        bind("limit", 1, "rate-limiting-flex") + &limits,
-        bind("answer", 2, "access-block"),
+        bind("limit", 1, "policyRef: { name: rate-limiting-flex }") + &limits,
+        bind("answer", 2, answer),
     ];
     Gateway::setup(driver, yaml.concat()).shards(shards).start()
 }

@@ -67,6 +67,13 @@ pub(in crate::config) fn notes(model: &Model) -> Vec<String> {
         let name = &policy.name;
         format!("{place}: `{HIDDEN}` is what `dump` writes in the place of a secret, and `{name}` takes it for one")
     }));
+    let mut unsigned: Vec<&Origin> = (model.apis.iter().flat_map(|api| &api.policies))
+        .filter_map(|policy| admits_unsigned(policy.config.as_ref()?))
+        .collect();
+    unsigned.dedup();
+    notes.extend(unsigned.into_iter().map(|place| {
+        format!("{place}: `signingMethod: none` takes whatever a token says for true, whoever wrote it")
+    }));
     notes
 }
 
@@ -87,6 +94,13 @@ fn storage(settings: &Settings) -> Vec<String> {
         ));
     }
     notes
+}
+
+/// Where it says that tokens need no signature.
+fn admits_unsigned(config: &Node) -> Option<&Origin> {
+    let method = config.as_map()?.get("signingMethod")?;
+    let is_none = matches!(&method.value, Value::Scalar(scalar) if scalar.text == "none");
+    is_none.then_some(&method.origin)
 }
 
 /// Of routes and policies, each once though it stands in several.

@@ -50,6 +50,12 @@ fn policies_that_guard_nothing_are_noted() {
         told.len() == 1 && told[0].contains("`***` is what `dump` writes"),
         "{told:?}"
     );
+    let unsigned = "{policyRef: {name: jwt-validation-flex}, config: {signingMethod: none, skipClientIdValidation: true}}";
+    let told = notes(unsigned, "");
+    assert!(
+        told.len() == 1 && told[0].contains("whoever wrote it"),
+        "{told:?}"
+    );
 }
 
 #[test]
