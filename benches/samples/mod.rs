@@ -197,6 +197,7 @@ impl View for Exchange {
             Attribute::RemoteAddress => b"192.0.2.33:50000",
             Attribute::Scheme => b"http",
             Attribute::Version => b"HTTP/1.1",
+            Attribute::TlsVersion | Attribute::TlsCipherSuite => return None,
         };
         Some(Cow::Borrowed(text))
     }
