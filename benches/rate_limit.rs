@@ -163,6 +163,7 @@ impl Policy {
             shards,
             hash_key: &hash_key,
             name: "",
+            desk: None,
         };
         let locals = snapshot.chains[1].policies.locals("default/a", &parts);
         let bytes =

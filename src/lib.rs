@@ -39,4 +39,5 @@ pub mod net;
 pub mod prefetch;
 pub mod outcall;
 pub mod runtime;
+pub mod storage;
 pub mod tls;

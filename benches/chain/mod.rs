@@ -157,6 +157,7 @@ impl Passing {
             shards: NonZeroU32::MIN,
             hash_key: &hash_key,
             name: "",
+            desk: None,
         };
         // Index 0 is the chain of whatever has no policies.
         let locals = snapshot

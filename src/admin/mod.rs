@@ -2,7 +2,10 @@
 //!
 //! It runs on control, beside the shards, so that a gateway under full load still answers its probes.
 
-use crate::observe::counters::Counters;
+use crate::{
+    control::shared_storage::{Link, Purpose, State as LinkState, Storage},
+    observe::counters::Counters,
+};
 use axum::{
     Json, Router,
     extract::State,
@@ -45,6 +48,7 @@ pub enum Readiness {
 pub struct AdminState {
     readiness: AtomicU8,
     shards: OnceLock<Vec<Arc<Counters>>>,
+    storage: OnceLock<Storage>,
     certificates: OnceLock<Vec<ShownCertificate>>,
 }
 
@@ -67,6 +71,7 @@ impl AdminState {
         Self {
             readiness: AtomicU8::new(Readiness::Starting as u8),
             shards: OnceLock::new(),
+            storage: OnceLock::new(),
             certificates: OnceLock::new(),
         }
     }
@@ -74,6 +79,11 @@ impl AdminState {
     /// What the addresses show, once the configuration is known.
     pub fn set_certificates(&self, certificates: Vec<ShownCertificate>) {
         let _ = self.certificates.set(certificates);
+    }
+
+    /// What replicas share through. Once, where there is one.
+    pub fn set_storage(&self, storage: Storage) {
+        let _ = self.storage.set(storage);
     }
 
     /// What the shards count, in their order. Once, when they have been started.
@@ -161,6 +171,7 @@ fn pages(state: Arc<AdminState>) -> Router {
         .route("/readyz", get(ready))
         .route("/shards", get(shards))
         .route("/certificates", get(certificates))
+        .route("/shared-storage", get(shared_storage))
         .method_not_allowed_fallback(method_not_allowed)
         .fallback(not_found)
         .with_state(state)
@@ -242,10 +253,65 @@ async fn certificates(State(state): State<Arc<AdminState>>) -> Json<serde_json::
     Json(json!({ "certificates": certificates }))
 }
 
+/// One connection to shared storage.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct StorageLink {
+    purpose: &'static str,
+    state: &'static str,
+    /// Of the state.
+    seconds: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    connects: u64,
+    connect_failures: u64,
+    exchanges: u64,
+    commands: u64,
+    timed_out: u64,
+    failed: u64,
+    /// The newest, in microseconds.
+    round_trip: u64,
+}
+
+impl StorageLink {
+    fn new(link: &Link) -> Self {
+        let (state, since, reason) = match link.state().borrow().clone() {
+            LinkState::Starting => ("starting", None, None),
+            LinkState::Up { since, .. } => ("up", Some(since), None),
+            LinkState::Down { since, reason } => ("down", Some(since), Some(reason)),
+        };
+        let counters = link.counters();
+        Self {
+            purpose: match link.purpose() {
+                Purpose::Limits => "limits",
+                Purpose::Caches => "caches",
+            },
+            state,
+            seconds: since.map_or(0, |since| since.elapsed().as_secs()),
+            reason,
+            connects: counters.connects.get(),
+            connect_failures: counters.connect_failures.get(),
+            exchanges: counters.exchanges.get(),
+            commands: counters.commands.get(),
+            timed_out: counters.timed_out.get(),
+            failed: counters.failed.get(),
+            round_trip: counters.round_trip.get(),
+        }
+    }
+}
+
+async fn shared_storage(State(state): State<Arc<AdminState>>) -> Json<serde_json::Value> {
+    let links = state.storage.get().map(Storage::links).unwrap_or_default();
+    let links: Vec<_> = links.iter().map(StorageLink::new).collect();
+    Json(json!({ "configured": state.storage.get().is_some(), "links": links }))
+}
+
 async fn not_found() -> (StatusCode, Json<serde_json::Value>) {
     (
         StatusCode::NOT_FOUND,
-        Json(json!({ "error": "no such page; there are /livez, /readyz, /shards and /certificates" })),
+        Json(
+            json!({ "error": "no such page; there are /livez, /readyz, /shards, /certificates and /shared-storage" }),
+        ),
     )
 }
 

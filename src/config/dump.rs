@@ -1,5 +1,7 @@
 //! The effective configuration as documents that would load to the same again, hidden secrets apart.
 
+mod shared_storage;
+
 use super::{
     model::{Api, Contract, Model, Policy, Route, Securing, Service, Settings, Shape, Shaping},
     resource::{Id, Rule},
@@ -408,6 +410,9 @@ fn subjects(settings: &Settings) -> Vec<(&'static str, Value)> {
     }
     if let Some(trusted) = &settings.trusted_proxies {
         subjects.push(("trustedProxies", json!(trusted.written)));
+    }
+    if let Some(storage) = &settings.shared_storage {
+        subjects.push(("sharedStorage", shared_storage::written(storage)));
     }
     if settings.ticket_secret.is_some() {
         subjects.push(("sessionTickets", json!({ "secret": HIDDEN })));

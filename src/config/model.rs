@@ -6,10 +6,10 @@ use crate::{
     addresses::Addresses,
     located::{Node, Origin},
     observe::access_log,
-    policy::{self, jwt::KeySource, rate_limit::Limit},
+    policy::{self, jwt::KeySource, rate_limit::Limit, shared::SharedCache},
     route,
     shard::snapshot::{Limits, Runtime, Shutdown},
-    tls,
+    storage, tls,
     upstream::{breaker::Thresholds, cluster::Timeouts},
 };
 use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
@@ -23,6 +23,8 @@ pub(super) struct Model {
     pub(super) calls: Vec<Service>,
     /// Where policies' keys are published.
     pub(super) key_sources: Vec<Arc<KeySource>>,
+    /// Caches whose answers lie in shared storage.
+    pub(super) shared_caches: Vec<Arc<SharedCache>>,
     pub(super) settings: Settings,
     /// Names of those that policies refer to, and the rest.
     pub(super) secrets: Vec<Id>,
@@ -205,4 +207,14 @@ pub(super) struct Settings {
     pub(super) trusted_proxies: Option<Networks>,
     /// None: the process makes ticket keys of its own.
     pub(super) ticket_secret: Option<tls::TicketSecret>,
+    /// None: nobody said anything of it.
+    pub(super) shared_storage: Option<SharedStorage>,
+}
+
+/// What replicas share.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum SharedStorage {
+    Redis(Arc<storage::Settings>),
+    /// Nothing, and somebody said so.
+    Local,
 }

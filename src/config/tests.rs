@@ -3,6 +3,7 @@
 mod contracts;
 mod notes;
 mod problems;
+mod shared_storage;
 mod tls;
 mod traffic;
 
@@ -76,6 +77,16 @@ fn route_to(name: &str, target: &str, destination: &str, more: &str) -> String {
              config: {{destinationRef: {{name: {destination}}}}}{more}"
         ),
     )
+}
+
+fn dump_text(text: &str) -> String {
+    let read = model_of(
+        &[Source::new("f.yaml", text)],
+        &Environment::fixed([]),
+        Problems::default(),
+    );
+    let (model, _) = read.expect("no problems");
+    super::dump::write(&model, DumpFormat::Yaml)
 }
 
 fn routes(snapshot: &Snapshot) -> Vec<Vec<Destination>> {
@@ -596,7 +607,11 @@ fn every_example_compiles() {
         let path = entry.unwrap().path();
         let pems = pems(&std::fs::read_to_string(&path).unwrap());
         let pems = pems.iter().map(|(name, pem)| (name.as_str(), pem.as_str()));
-        let others = [("REPORTS_PATH", "/2026"), ("TICKET_SECRET", SECRET)];
+        let others = [
+            ("REPORTS_PATH", "/2026"),
+            ("TICKET_SECRET", SECRET),
+            ("REDIS_PASSWORD", "x"),
+        ];
         let environment = Environment::fixed(others.into_iter().chain(pems));
         let result = load(&Options {
             paths: vec![path.clone()],

@@ -12,7 +12,8 @@ use crate::{
     net::Buffer,
     observe::message::MessageLog,
     policy::{
-        Answer, Authentication, Context, Event, Filter, Progress, Request, Response, Step, Violation, Wait,
+        Answer, Authentication, Context, Event, Filter, Progress, Request, Response, Signal, Step, Violation,
+        Wait,
     },
     reply,
     route::{self, Lookup},
@@ -23,7 +24,7 @@ use crate::{
     },
     tls,
 };
-use std::{cell::RefCell, net::SocketAddr, rc::Rc, time::Duration};
+use std::{cell::RefCell, net::SocketAddr, pin::pin, rc::Rc, time::Duration};
 
 /// Which of the two chains a request goes through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -168,10 +169,21 @@ pub(super) async fn settle(
                 }
                 Some(Event::Slept)
             }
+            Step::Wait(Wait::Signal { signal, at_most }) => {
+                Box::pin(signalled(signal, at_most)).await;
+                Some(Event::Slept)
+            }
         };
         connection.shard.net.clock.refresh();
         step = on_request(connection, live, scratch, head.filled(), api, which, event);
     }
+}
+
+/// Whichever is first.
+async fn signalled(signal: Signal, millis: u64) {
+    let given = pin!(signal.given());
+    let over = pin!(runtime::sleep(Duration::from_millis(millis)));
+    runtime::race(given, over).await;
 }
 
 /// False: the client closed meanwhile, so what it waits for is nobody's. One that has only said that it will send nothing

@@ -82,6 +82,7 @@ fn a_panic_closes_its_own_connection(driver: Driver) {
         peers: None,
         shards: NonZeroU32::MIN,
         bank: Bank::new(1, HashKey::new(&[1; 16])),
+        storage: None,
         tickets: crate::tls::Tickets::new(None, std::time::SystemTime::now()).expect("random numbers"),
         seed: 1,
     };

@@ -13,7 +13,9 @@ use crate::{
     control::{
         jwks::{self, KeySources},
         logs::AccessLog,
-        ports, resolve, runtime_log, tickets,
+        ports, resolve, runtime_log,
+        shared_storage::{Purpose, Storage, caches::Caches},
+        tickets,
     },
     net,
     runtime::{self, Chosen, DriverChoice},
@@ -174,8 +176,24 @@ async fn serve(options: RunOptions) -> Result<(), String> {
         resolve::resolve_all_once(&names, FIRST_RESOLUTION),
         key_sources.first(FIRST_KEYS)
     );
+    let storage = (snapshot.shared_storage.clone()).map(|settings| Storage::new(settings, stopped.clone()));
+    if let Some(storage) = &storage {
+        state.set_storage(storage.clone());
+    }
+    let caches = (storage.as_ref())
+        .filter(|_| !snapshot.shared_caches.is_empty())
+        .map(|storage| {
+            Caches::new(
+                storage.link(Purpose::Caches),
+                snapshot.shared_caches.iter().cloned(),
+            )
+        });
+    let (post, caches) = caches.unzip();
     let tickets = Tickets::new(snapshot.ticket_secret.as_ref(), SystemTime::now())?;
-    let mut shards = Shards::start(&snapshot, &chosen, count, &cpus, sockets, &tickets)?;
+    let mut shards = Shards::start(&snapshot, &chosen, count, &cpus, sockets, post.as_ref(), &tickets)?;
+    if let Some(caches) = caches {
+        tokio::spawn(caches.run(shards.outboxes(), stopped.clone()));
+    }
     tokio::spawn(tickets::run(tickets, stopped.clone()));
     state.set_shards(shards.counters());
     for resolution in resolved {

@@ -7,7 +7,10 @@ use crate::{
         counters::{Counters, Totals},
         queue::{RecordReceiver, queue},
     },
-    policy::rate_limit::{Bank, HashKey, keys_for_memory},
+    policy::{
+        rate_limit::{Bank, HashKey, keys_for_memory},
+        shared::Post,
+    },
     runtime::Chosen,
     shard::{self, Board, Message, Outbox, Parts, Peers, Start, inbox, snapshot::Snapshot},
     tls::Tickets,
@@ -56,6 +59,7 @@ impl Shards {
         count: usize,
         cpus: &[core_affinity::CoreId],
         sockets: Vec<Vec<OwnedFd>>,
+        storage: Option<&Arc<dyn Post>>,
         tickets: &Arc<Tickets>,
     ) -> Result<Self, String> {
         let limits = &snapshot.limits;
@@ -108,6 +112,7 @@ impl Shards {
                     peers: Peers::new(index, board.clone(), all.outboxes.clone()),
                     shards,
                     bank: bank.clone(),
+                    storage: storage.map(|post| (post.clone(), index)),
                     tickets: tickets.clone(),
                     seed: seeds.hash_one(index + 1),
                 },
@@ -249,6 +254,7 @@ mod tests {
             1,
             &[],
             vec![vec![file.into()]],
+            None,
             &tickets,
         )
         .expect("a thread")

@@ -27,6 +27,7 @@ use crate::{
     policy::{
         self, ShardParts,
         rate_limit::{Bank, Leases},
+        shared::{Desk, Post, Told},
     },
     route,
     runtime::{self, Driver},
@@ -68,6 +69,8 @@ pub struct Shard {
     pub leases: Leases,
     /// A task is under way that gives back what of it is not spent.
     lending: Cell<bool>,
+    /// Where answers of shared storage are waited for; None: there is none.
+    desk: Option<Rc<Desk>>,
     /// Of clients that are not in yet.
     pub handshakes: Handshakes,
     /// For the acceptors of whatever configuration comes next: tickets outlive one.
@@ -116,6 +119,8 @@ pub struct Parts {
     pub shards: NonZeroU32,
     /// The process's.
     pub bank: Arc<Bank>,
+    /// The way to shared storage, and which of the shards this is.
+    pub storage: Option<(Arc<dyn Post>, usize)>,
     /// The process's ticket keys; they outlive a configuration.
     pub tickets: Arc<tls::Tickets>,
     /// Any number that differs between shards and processes.
@@ -125,10 +130,12 @@ pub struct Parts {
 impl Shard {
     pub fn new(parts: Parts) -> Rc<Self> {
         let hosts = Rc::new(Hosts::default());
+        let desk = parts.storage.map(|(post, index)| Desk::new(post, index));
         let for_policies = ShardParts {
             shards: parts.shards,
             hash_key: parts.bank.hash_key(),
             name: "",
+            desk: desk.as_ref(),
         };
         // Each shard has its share: together they have no more than the process may.
         let handshakes = parts.snapshot.limits.handshakes.div_ceil(parts.shards.get());
@@ -148,9 +155,17 @@ impl Shard {
             random: Cell::new(parts.seed | 1),
             leases: Leases::new(parts.bank, parts.shards),
             lending: Cell::new(false),
+            desk,
             handshakes: Handshakes::new(handshakes as usize),
             tickets: parts.tickets,
         })
+    }
+
+    /// What shared storage had.
+    pub fn told(&self, told: Told) {
+        if let Some(desk) = &self.desk {
+            desk.told(told);
+        }
     }
 
     /// The configuration in force. An exchange takes it once and keeps it to its end.

@@ -5,8 +5,8 @@ use crate::{
     addresses::Addresses,
     http1,
     observe::access_log,
-    policy::{self, jwt::KeySource},
-    route, tls,
+    policy::{self, jwt::KeySource, shared::SharedCache},
+    route, storage, tls,
     upstream::cluster,
 };
 use std::{
@@ -27,6 +27,10 @@ pub struct Snapshot {
     pub rate_limit_keys: Option<usize>,
     /// Where policies' keys are published; control fetches them.
     pub key_sources: Vec<Arc<KeySource>>,
+    /// What replicas share limits and caches through; None: each keeps its own.
+    pub shared_storage: Option<Arc<storage::Settings>>,
+    /// Caches whose answers lie there.
+    pub shared_caches: Vec<Arc<SharedCache>>,
     pub limits: Limits,
     pub runtime: Runtime,
     pub shutdown: Shutdown,
@@ -48,6 +52,8 @@ impl Default for Snapshot {
             outbound: Vec::new(),
             rate_limit_keys: None,
             key_sources: Vec::new(),
+            shared_storage: None,
+            shared_caches: Vec::new(),
             limits: Limits::default(),
             runtime: Runtime::default(),
             shutdown: Shutdown::default(),

@@ -21,6 +21,8 @@ pub struct ClientSpec {
     /// Shown to servers that ask for one.
     pub certificate: Option<KeyPair>,
     pub protection: Protection,
+    /// What is offered by ALPN; none: the extension is left out.
+    pub protocols: Vec<String>,
 }
 
 impl Default for ClientSpec {
@@ -31,6 +33,7 @@ impl Default for ClientSpec {
             server_name: None,
             certificate: None,
             protection: Protection::default(),
+            protocols: vec!["http/1.1".to_owned()],
         }
     }
 }
@@ -72,10 +75,16 @@ impl Client {
                 builder.with_client_cert_resolver(Arc::new(pair))
             }
         };
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        config.alpn_protocols = (spec.protocols.iter())
+            .map(|name| name.clone().into_bytes())
+            .collect();
         config.resumption = Resumption::disabled();
         let roots = digest_of(&roots);
         Ok(Self(Arc::new(Checked { spec, roots, config })))
+    }
+
+    pub fn spec(&self) -> &ClientSpec {
+        &self.0.spec
     }
 
     /// Whether servers have to prove who they are.
@@ -169,6 +178,11 @@ impl Connector {
             .map(Session::client)
             .map_err(|error| Failure::from(&error))
     }
+}
+
+/// Whether a certificate can be for this.
+pub fn is_server_name(name: &str) -> bool {
+    ServerName::try_from(name).is_ok()
 }
 
 fn digest_of(certificates: &[CertificateDer<'_>]) -> [u8; 32] {

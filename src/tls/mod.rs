@@ -22,7 +22,7 @@ mod tickets;
 mod trust;
 
 pub use certificate::Certificate;
-pub use client::{Client, ClientSpec, Connector, Target};
+pub use client::{Client, ClientSpec, Connector, Target, is_server_name};
 pub use failure::Failure;
 pub use pair::{KeyPair, Part};
 pub use peer::Peer;

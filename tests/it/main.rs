@@ -39,6 +39,8 @@ mod regressions;
 mod retries;
 mod routing;
 mod shards;
+mod shared_storage;
+mod shared_storage_cache;
 mod streaming;
 mod strictness;
 mod timeouts;

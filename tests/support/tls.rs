@@ -154,6 +154,11 @@ impl Authority {
         self.server_with(names, |_| {}, &[version])
     }
 
+    /// Its certificate, PEM.
+    pub fn pem(&self) -> String {
+        self.issuer.pem()
+    }
+
     fn server_with(
         &self,
         names: &[&str],

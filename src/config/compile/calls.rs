@@ -1,14 +1,15 @@
 //! The upstreams of policies' own calls: key sets, introspection, authorisation.
 
 use super::super::{
-    model::Service,
+    model::{Service, SharedStorage as Configured},
     resource::{BalancePolicy, Id, LoadBalancing, Upstream, UpstreamAddress},
 };
 use crate::{
     located::Origin,
     policy::{
-        Contracts, Upstreams,
+        Contracts, SharedStorage, Upstreams,
         jwt::{KeySource, Place},
+        shared::SharedCache,
     },
     tls::{Client, ClientSpec, Target},
     upstream::cluster::EndpointAddress,
@@ -24,11 +25,24 @@ pub(super) struct Calls {
     contracts: HashMap<String, Arc<Contracts>>,
     /// Root certificates are read once, and only if somebody needs them.
     client: Option<Result<Client, String>>,
+    storage: Option<Configured>,
+    shared_caches: Vec<Arc<SharedCache>>,
+}
+
+/// What policies asked for on the way.
+pub(super) struct Parts {
+    pub(super) calls: Vec<Service>,
+    pub(super) key_sources: Vec<Arc<KeySource>>,
+    pub(super) shared_caches: Vec<Arc<SharedCache>>,
 }
 
 impl Calls {
-    pub(super) fn into_parts(self) -> (Vec<Service>, Vec<Arc<KeySource>>) {
-        (self.services, self.key_sources)
+    pub(super) fn into_parts(self) -> Parts {
+        Parts {
+            calls: self.services,
+            key_sources: self.key_sources,
+            shared_caches: self.shared_caches,
+        }
     }
 
     fn target(&mut self, address: &UpstreamAddress) -> Result<Option<Target>, String> {
@@ -45,10 +59,12 @@ impl Calls {
     pub(super) fn new(
         contracts: impl Iterator<Item = (String, Arc<Contracts>)>,
         client: Option<Client>,
+        storage: Option<Configured>,
     ) -> Self {
         Self {
             contracts: contracts.collect(),
             client: client.map(Ok),
+            storage,
             ..Self::default()
         }
     }
@@ -57,6 +73,18 @@ impl Calls {
 impl Upstreams for Calls {
     fn contracts(&self, owner: &str) -> Arc<Contracts> {
         self.contracts.get(owner).cloned().unwrap_or_default()
+    }
+
+    fn shared_storage(&self) -> SharedStorage {
+        match &self.storage {
+            Some(Configured::Redis(settings)) => SharedStorage::Redis(settings.clone()),
+            Some(Configured::Local) => SharedStorage::Local,
+            None => SharedStorage::None,
+        }
+    }
+
+    fn shared_cache(&mut self, cache: &Arc<SharedCache>) {
+        self.shared_caches.push(cache.clone());
     }
 
     fn cluster(&mut self, address: &str) -> Result<usize, String> {

@@ -9,6 +9,7 @@ mod policies;
 mod routes;
 mod settings;
 mod shaping;
+mod shared_storage;
 mod snapshot;
 mod tls;
 
@@ -68,7 +69,7 @@ pub(super) fn compile(
     let mut secured = Secured::new(&secrets, &resources.apis, targets_known, problems);
     let policy_calls = secured.policy_calls(&resources.configurations, problems);
     let client = policy_calls.as_ref().map(|(client, _)| client.clone());
-    let mut calls = Calls::new(owners.zip(clients), client);
+    let mut calls = Calls::new(owners.zip(clients), client, settings.shared_storage.clone());
     let mut chains = policies::inline(&resources.apis, &mut calls, problems);
     let mut outbound: Vec<(usize, Policy)> = Vec::new();
     let mut shapings = shaping::inline(&resources.apis, problems);
@@ -129,7 +130,7 @@ pub(super) fn compile(
     services
         .iter_mut()
         .for_each(|service| policies::sort(&mut service.policies));
-    let (calls, key_sources) = calls.into_parts();
+    let parts = calls.into_parts();
     secured.secure(&mut services, problems);
     let listening: Vec<_> = (resources.apis.iter())
         .map(|api| {
@@ -156,8 +157,9 @@ pub(super) fn compile(
         apis: Vec::new(),
         services,
         contracts,
-        calls,
-        key_sources,
+        calls: parts.calls,
+        key_sources: parts.key_sources,
+        shared_caches: parts.shared_caches,
         settings,
         secrets: secrets.iter().map(|secret| secret.id.clone()).collect(),
         servers,

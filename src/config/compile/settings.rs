@@ -4,7 +4,7 @@ use crate::{
     addresses::Addresses,
     config::{
         environment::Variables,
-        model::{Networks, ProxyProtocol, Settings},
+        model::{Networks, ProxyProtocol, Settings, SharedStorage},
         resource::{
             AccessLogSpec, ConfigurationSpec, DriverWord, LimitsSpec, Object, RuntimeSpec, ShutdownSpec,
             TimeoutsSpec,
@@ -26,7 +26,17 @@ pub(super) fn compile(
     let mut settings = Settings::default();
     apply_variables(&mut settings, variables);
     for object in configurations {
-        let Some(spec) = &object.spec else { continue };
+        let Some(spec) = &object.spec else {
+            if object
+                .members
+                .iter()
+                .any(|member| member.value == "sharedStorage")
+            {
+                // Wrong is not the same as not there: whoever needs it is not to be told that it is missing.
+                settings.shared_storage = Some(SharedStorage::Local);
+            }
+            continue;
+        };
         if let Some(limits) = &spec.limits {
             apply_limits(&mut settings, limits, object, problems);
         }
@@ -55,6 +65,12 @@ pub(super) fn compile(
         }
         if let Some(trusted) = &spec.trusted_proxies {
             settings.trusted_proxies = networks(trusted, object, "trustedProxies", problems);
+        }
+        if let Some(storage) = &spec.shared_storage {
+            problems.set_object(object.label());
+            settings.shared_storage = problems.within("spec.sharedStorage", |problems| {
+                super::shared_storage::compile(storage, &storage.origin, problems)
+            });
         }
         if let Some(tickets) = &spec.session_tickets {
             match TicketSecret::new(tickets.secret.as_str()) {
@@ -257,5 +273,4 @@ fn bounded_u32<const MIN: i64, const MAX: i64>(written: &Located<Bounded<MIN, MA
     u32::try_from(written.unsigned()).unwrap_or(u32::MAX)
 }
 
-const SUBJECTS: &str =
-    "timeouts, rateLimit, circuitBreaker, accessLog, runtime, limits, shutdown, defaultTLS, sessionTickets";
+const SUBJECTS: &str = "timeouts, rateLimit, circuitBreaker, sharedStorage, accessLog, runtime, limits, shutdown, defaultTLS, sessionTickets";

@@ -1,7 +1,7 @@
 //! Model → what the data plane uses.
 
 use super::super::{
-    model::{Api, Model, Policy, Service, Settings, Shape, Shaping},
+    model::{Api, Model, Policy, Service, Settings, Shape, Shaping, SharedStorage},
     resource::{BalancePolicy, Upstream},
 };
 use crate::{
@@ -21,6 +21,7 @@ pub(in crate::config) fn build(model: Model) -> Snapshot {
         services,
         calls,
         key_sources,
+        shared_caches,
         settings,
         mut servers,
         policy_calls,
@@ -87,7 +88,12 @@ pub(in crate::config) fn build(model: Model) -> Snapshot {
         chains,
         outbound,
         key_sources,
+        shared_caches,
         rate_limit_keys: settings.rate_limit_keys,
+        shared_storage: match settings.shared_storage {
+            Some(SharedStorage::Redis(settings)) => Some(settings),
+            Some(SharedStorage::Local) | None => None,
+        },
         limits: settings.limits,
         runtime: settings.runtime,
         shutdown: settings.shutdown,

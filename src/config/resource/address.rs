@@ -157,6 +157,24 @@ fn parse_with<T>(node: &Node, problems: &mut Problems, parse: fn(&str) -> Result
         .ok()
 }
 
+/// `host:port` of something to connect to, brackets around IPv6 taken off.
+///
+/// # Errors
+/// What it must be instead.
+pub(super) fn host_and_port(text: &str) -> Result<(String, u16), String> {
+    const MUST: &str = "must be host:port, with brackets around an IPv6 address";
+    let (host, port) = split_authority(text).map_err(|why| format!("{MUST}; it {why}"))?;
+    let port = port.ok_or_else(|| format!("{MUST}; it has no port"))?;
+    match ip_literal(host) {
+        Some(address) if address.is_unspecified() => Err(format!(
+            "`{host}` is an address to listen on, not one to connect to"
+        )),
+        Some(address) => Ok((address.to_string(), port)),
+        None if is_host_name(host) => Ok((host.to_ascii_lowercase(), port)),
+        None => Err(format!("`{host}` is neither an IP address nor a host name")),
+    }
+}
+
 /// Host and port of `host:port`, `[v6]:port`, `host`.
 fn split_authority(authority: &str) -> Result<(&str, Option<u16>), String> {
     if authority.contains('@') {

@@ -2,6 +2,7 @@
 
 use super::{
     shaping::CircuitBreakerSpec,
+    shared_storage::SharedStorageSpec,
     tls::{DefaultTlsSpec, SessionTicketsSpec},
 };
 use crate::{
@@ -31,6 +32,8 @@ object! {
         optional "rateLimit" rate_limit: RateLimitSettingsSpec,
         /// For every Service that has no `circuit-breaker-flex` of its own. Default none.
         optional "circuitBreaker" circuit_breaker: CircuitBreakerSpec,
+        /// What replicas share limits and caches through; read at start only.
+        optional "sharedStorage" shared_storage: Located<SharedStorageSpec>,
         /// What secures connections that no policy says anything about.
         optional "defaultTLS" default_tls: DefaultTlsSpec,
         /// Load balancers in front that say who the client is.
@@ -44,7 +47,7 @@ object! {
         optional "platformConnection" platform_connection: Node,
     }
     later [
-        "logging", "sharedStorage", "forwardProxy", "probe", "resourceLimits", "tracing",
+        "logging", "forwardProxy", "probe", "resourceLimits", "tracing",
     ]
 }
 

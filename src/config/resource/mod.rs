@@ -9,6 +9,7 @@ mod name;
 mod rule;
 mod service;
 mod shaping;
+mod shared_storage;
 mod tls;
 
 pub(crate) use address::UpstreamAddress;
@@ -24,6 +25,7 @@ pub(crate) use name::{DestinationPath, NAME_RULE, Name};
 pub(crate) use rule::Rule;
 pub(crate) use service::{BalancePolicy, CheckedService, LoadBalancing, Upstream};
 pub(crate) use shaping::{CircuitBreakerSpec, IdleTimeoutSpec, ResponseTimeoutSpec, StreamIdleTimeoutSpec};
+pub(crate) use shared_storage::{RedisSpec, SentinelSpec, SharedStorageSpec, StorageTlsSpec};
 pub(crate) use tls::{Alpn, CertificateSpec, CipherName, SecretSpec, TlsOutboundSpec, TlsSpec, VersionWord};
 
 use super::{environment::Environment, substitute::substitute_policies, yaml};

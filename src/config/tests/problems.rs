@@ -67,14 +67,7 @@ fn what_is_known_but_not_there_yet_is_refused_by_name() {
         yet(&document("Extension", "x", "")),
         "f.yaml:1:32: Extension/x: kind: Ringway knows the kind `Extension` but does not have it yet"
     );
-    for key in [
-        "logging",
-        "sharedStorage",
-        "forwardProxy",
-        "probe",
-        "resourceLimits",
-        "tracing",
-    ] {
+    for key in ["logging", "forwardProxy", "probe", "resourceLimits", "tracing"] {
         assert_eq!(
             yet(&document("Configuration", "x", &format!("{key}: {{}}"))),
             format!(
@@ -273,7 +266,7 @@ fn each_subject_is_configured_once() {
         problems(&text),
         [
             "f.yaml:3:75: Configuration/b: spec.limits: `limits` is configured twice; first at f.yaml:1:75",
-            "f.yaml:5:64: Configuration/c: spec: must have one of timeouts, rateLimit, circuitBreaker, accessLog, runtime, limits, shutdown, defaultTLS, sessionTickets",
+            "f.yaml:5:64: Configuration/c: spec: must have one of timeouts, rateLimit, circuitBreaker, sharedStorage, accessLog, runtime, limits, shutdown, defaultTLS, sessionTickets",
             "f.yaml:7:75: Configuration/d: spec: unknown field `timeout`; did you mean `timeouts`?",
         ]
     );

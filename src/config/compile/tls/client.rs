@@ -159,6 +159,7 @@ impl Secured<'_> {
             server_name: spec.server_name.as_ref().map(|name| name.value.clone()),
             certificate,
             protection,
+            ..ClientSpec::default()
         };
         Client::new(spec)
             .map_err(|message| problems.report(origin, message))

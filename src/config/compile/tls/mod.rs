@@ -5,6 +5,7 @@ mod port;
 mod terms;
 
 pub(super) use port::Listening;
+pub(super) use terms::{protection, trust};
 
 use super::{policies::selects, routes::Target};
 use crate::{
@@ -265,7 +266,7 @@ impl<'r> Secured<'r> {
 }
 
 /// A pair, or what is wrong with which of the two.
-fn told(
+pub(super) fn told(
     read: Result<KeyPair, (Part, String)>,
     crt: &Origin,
     key: &Origin,

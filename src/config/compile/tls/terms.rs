@@ -6,7 +6,7 @@ use crate::{
     tls::{Protection, Trust, Version},
 };
 
-pub(super) fn trust(text: &Located<String>, problems: &mut Problems) -> Trust {
+pub(in super::super) fn trust(text: &Located<String>, problems: &mut Problems) -> Trust {
     let trust = Trust::Pem(text.value.clone());
     if let Err(message) = trust.check() {
         problems.within("trustedCA", |problems| problems.report(&text.origin, message));
@@ -14,7 +14,7 @@ pub(super) fn trust(text: &Located<String>, problems: &mut Problems) -> Trust {
     trust
 }
 
-pub(super) fn protection(
+pub(in super::super) fn protection(
     minimum: Option<&Located<VersionWord>>,
     maximum: Option<&Located<VersionWord>>,
     ciphers: Option<&Located<Vec<Located<CipherName>>>>,
