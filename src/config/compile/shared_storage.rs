@@ -4,7 +4,7 @@ use super::tls;
 use crate::{
     config::{
         model::SharedStorage,
-        resource::{RedisSpec, SentinelSpec, SharedStorageSpec, StorageTlsSpec},
+        resource::{RedisSpec, SentinelSpec, SharedStorageSpec, StorageCipher, StorageTlsSpec},
     },
     located::{Bounded, Elements, Located, Origin, Problems},
     storage::{Address, Credentials, Place, Secret, Sentinels, Settings},
@@ -184,10 +184,16 @@ fn client(written: &Located<StorageTlsSpec>, problems: &mut Problems) -> Option<
             tls::told(read, &pair.chain.origin, &pair.key.origin, problems)
         })
     });
+    // None where one of them is wrong, which was told.
+    let ciphers = spec.ciphers.as_ref().and_then(|all| {
+        let name = |one: &Located<StorageCipher>| Some(Located::new(one.value.0?, one.origin.clone()));
+        let names = all.iter().map(name).collect::<Option<Vec<_>>>()?;
+        Some(Located::new(names, all.origin.clone()))
+    });
     let protection = tls::protection(
         spec.minimum.as_ref(),
         spec.maximum.as_ref(),
-        spec.ciphers.as_ref(),
+        ciphers.as_ref(),
         problems,
     );
     let trust = match &spec.trusted {

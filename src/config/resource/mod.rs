@@ -25,7 +25,7 @@ pub(crate) use name::{DestinationPath, NAME_RULE, Name};
 pub(crate) use rule::Rule;
 pub(crate) use service::{BalancePolicy, CheckedService, LoadBalancing, Upstream};
 pub(crate) use shaping::{CircuitBreakerSpec, IdleTimeoutSpec, ResponseTimeoutSpec, StreamIdleTimeoutSpec};
-pub(crate) use shared_storage::{RedisSpec, SentinelSpec, SharedStorageSpec, StorageTlsSpec};
+pub(crate) use shared_storage::{RedisSpec, SentinelSpec, SharedStorageSpec, StorageCipher, StorageTlsSpec};
 pub(crate) use tls::{Alpn, CertificateSpec, CipherName, SecretSpec, TlsOutboundSpec, TlsSpec, VersionWord};
 
 use super::{environment::Environment, substitute::substitute_policies, yaml};

@@ -96,7 +96,7 @@ object! {
         /// `1.2` or `1.3`. Default 1.3.
         optional "maxversion" maximum: Located<VersionWord>,
         /// Cipher suites of TLS 1.2 by IANA's names. Default all there are; those of TLS 1.3 are always on.
-        optional "ciphers" ciphers: Located<Vec<Located<CipherName>>>,
+        optional "ciphers" ciphers: Located<Vec<Located<StorageCipher>>>,
     }
 }
 
@@ -109,6 +109,20 @@ object! {
         required "crt" chain: Located<Pem>,
         /// Refused: keys are not decrypted.
         optional "keyPassphrase" passphrase: Located<Secret>,
+    }
+}
+
+/// A cipher suite; None after a problem, which is not the same as none written.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct StorageCipher(pub(crate) Option<CipherName>);
+
+impl Decode for StorageCipher {
+    fn decode(node: &Node, problems: &mut Problems) -> Option<Self> {
+        Some(Self(CipherName::decode(node, problems)))
+    }
+
+    fn schema(definitions: &mut Definitions) -> serde_json::Value {
+        CipherName::schema(definitions)
     }
 }
 
