@@ -81,24 +81,20 @@ pub fn spawn(shard: &Rc<Shard>, arrival: Arrival) {
     // Counted now and not when the task first runs: the next connection is placed by this count.
     shard.connection_opened();
     let open = Open { shard: shard.clone() };
-    runtime::spawn(task(open, arrival));
+    runtime::spawn(task(open, Box::new(arrival)));
 }
 
-async fn task(open: Open, arrival: Arrival) {
-    let Arrival {
-        accepted,
-        listener,
-        permit,
-        new,
-        secured,
-    } = arrival;
-    let mut permit = permit;
-    let serving = serve(open.shard.clone(), accepted, secured, listener, new, &mut permit);
-    match runtime::catch_panic(serving).await {
+/// The arrival is boxed, because what a future is called with stays in it for as long as it lives.
+async fn task(open: Open, arrival: Box<Arrival>) {
+    let listener = arrival.listener;
+    let mut permit = None;
+    match runtime::catch_panic(serve(open.shard.clone(), arrival, &mut permit)).await {
         Ok(None) => {}
         Ok(Some(leaving)) => {
             let shard = open.shard.clone();
             drop(open);
+            // It is there: what leaves has entered.
+            let Some(permit) = permit else { return };
             let arrival = Arrival {
                 accepted: leaving.accepted,
                 listener,
@@ -134,40 +130,10 @@ struct Leaving {
 }
 
 /// Until the connection ends, or should go on on another shard.
-async fn serve(
-    shard: Rc<Shard>,
-    accepted: Accepted,
-    secured: Option<(Detached, Box<tls::Peer>)>,
-    listener: usize,
-    new: bool,
-    permit: &mut Permit,
-) -> Option<Leaving> {
-    let (detached, peer) = secured.unzip();
-    let mut wire = Wire::adopt(&shard.net, accepted.descriptor, detached).ok()?;
-    let mut peer = peer.map(Rc::from);
+async fn serve(shard: Rc<Shard>, arrival: Box<Arrival>, permit: &mut Option<Permit>) -> Option<Leaving> {
     let futures = shard.net.futures.clone();
-    let mut client = accepted.client;
-    if new && shard.live().snapshot.proxies.announcing.is_some() {
-        let announced = announced::client(&shard, &mut wire, client, listener, permit);
-        client = futures.hold(announced).await?;
-    }
-    if new && shard.live().acceptors[listener].is_some() {
-        let admitted = futures.hold(secure::secure(&shard, &mut wire, listener)).await?;
-        peer = Some(Rc::new(admitted));
-    }
-    let mut connection = Connection {
-        shard,
-        wire,
-        client,
-        sender: Sender::new(client, peer.is_some()),
-        peer,
-        local: Cell::new(None),
-        client_text: AddressText::new(client),
-        listener,
-        scanner: HeadScanner::default(),
-        pace: Pace::default(),
-    };
-    let mut first = new;
+    let mut first = arrival.new;
+    let mut connection = futures.hold(enter(shard, *arrival, permit)).await?;
     let mut served = 0_u32;
     loop {
         if !connection.wire.has_unread() && !connection.wait(first).await {
@@ -199,6 +165,43 @@ async fn serve(
             }
         }
     }
+}
+
+/// What comes before the first request: who is announced, a handshake. None: it has ended there.
+async fn enter(shard: Rc<Shard>, arrival: Arrival, kept: &mut Option<Permit>) -> Option<Connection> {
+    let Arrival {
+        accepted,
+        listener,
+        permit,
+        new,
+        secured,
+    } = arrival;
+    let permit = kept.insert(permit);
+    let (detached, peer) = secured.unzip();
+    let mut wire = Wire::adopt(&shard.net, accepted.descriptor, detached).ok()?;
+    let mut peer = peer.map(Rc::from);
+    let futures = shard.net.futures.clone();
+    let mut client = accepted.client;
+    if new && shard.live().snapshot.proxies.announcing.is_some() {
+        let announced = announced::client(&shard, &mut wire, client, listener, permit);
+        client = futures.hold(announced).await?;
+    }
+    if new && shard.live().acceptors[listener].is_some() {
+        let admitted = futures.hold(secure::secure(&shard, &mut wire, listener)).await?;
+        peer = Some(Rc::new(admitted));
+    }
+    Some(Connection {
+        sender: Sender::new(client, peer.is_some()),
+        shard,
+        wire,
+        client,
+        peer,
+        local: Cell::new(None),
+        client_text: AddressText::new(client),
+        listener,
+        scanner: HeadScanner::default(),
+        pace: Pace::default(),
+    })
 }
 
 impl Connection {

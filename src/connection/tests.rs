@@ -35,7 +35,7 @@ fn every_address_fits() {
 
 #[test]
 fn a_waiting_connection_is_small() {
-    fn size_of_future<F: Future>(_: impl Fn(Open, Arrival) -> F) -> usize {
+    fn size_of_future<F: Future>(_: impl Fn(Open, Box<Arrival>) -> F) -> usize {
         size_of::<F>()
     }
     let size = size_of_future(task);

@@ -130,8 +130,8 @@ fn what_is_not_there_yet_is_refused_by_name() {
         &["h2"],
     );
     refused(
-        &(good.clone() + &config::configuration("sharedStorage", "local: { enabled: true }")),
-        &["sharedStorage"],
+        &(good.clone() + &config::configuration("logging", "runtimeLogs: { logLevel: info }")),
+        &["logging"],
     );
     refused(
         &(good + &config::document("Extension", "mine", "a: b")),
