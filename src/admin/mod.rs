@@ -2,7 +2,10 @@
 //!
 //! It runs on control, beside the shards, so that a gateway under full load still answers its probes.
 
-use crate::observe::counters::Counters;
+use crate::{
+    control::shared_storage::{Link, Purpose, State as LinkState, Storage},
+    observe::counters::Counters,
+};
 use axum::{
     Json, Router,
     extract::State,
@@ -22,7 +25,7 @@ use std::{
         Arc, OnceLock,
         atomic::{AtomicU8, Ordering::Relaxed},
     },
-    time::Duration,
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -45,6 +48,20 @@ pub enum Readiness {
 pub struct AdminState {
     readiness: AtomicU8,
     shards: OnceLock<Vec<Arc<Counters>>>,
+    storage: OnceLock<Storage>,
+    certificates: OnceLock<Vec<ShownCertificate>>,
+}
+
+/// What an address shows its clients.
+#[derive(Debug, Clone)]
+pub struct ShownCertificate {
+    pub address: String,
+    pub subject: String,
+    pub dns_names: Vec<String>,
+    /// RFC 3339, UTC.
+    pub not_after: String,
+    /// The same in seconds since 1970 UTC.
+    pub expires: i64,
 }
 
 impl AdminState {
@@ -54,7 +71,19 @@ impl AdminState {
         Self {
             readiness: AtomicU8::new(Readiness::Starting as u8),
             shards: OnceLock::new(),
+            storage: OnceLock::new(),
+            certificates: OnceLock::new(),
         }
+    }
+
+    /// What the addresses show, once the configuration is known.
+    pub fn set_certificates(&self, certificates: Vec<ShownCertificate>) {
+        let _ = self.certificates.set(certificates);
+    }
+
+    /// What replicas share through. Once, where there is one.
+    pub fn set_storage(&self, storage: Storage) {
+        let _ = self.storage.set(storage);
     }
 
     /// What the shards count, in their order. Once, when they have been started.
@@ -141,6 +170,8 @@ fn pages(state: Arc<AdminState>) -> Router {
         .route("/livez", get(live))
         .route("/readyz", get(ready))
         .route("/shards", get(shards))
+        .route("/certificates", get(certificates))
+        .route("/shared-storage", get(shared_storage))
         .method_not_allowed_fallback(method_not_allowed)
         .fallback(not_found)
         .with_state(state)
@@ -204,10 +235,83 @@ async fn shards(State(state): State<Arc<AdminState>>) -> Json<serde_json::Value>
     Json(json!({ "shards": shards }))
 }
 
+/// Until when the certificates are good; what somebody should look at before clients do.
+async fn certificates(State(state): State<Arc<AdminState>>) -> Json<serde_json::Value> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
+    let certificates: Vec<_> = (state.certificates.get().into_iter().flatten())
+        .map(|one| {
+            json!({
+                "address": one.address,
+                "subject": one.subject,
+                "dnsNames": one.dns_names,
+                "notAfter": one.not_after,
+                "daysLeft": (one.expires - now).div_euclid(24 * 60 * 60),
+            })
+        })
+        .collect();
+    Json(json!({ "certificates": certificates }))
+}
+
+/// One connection to shared storage.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct StorageLink {
+    purpose: &'static str,
+    state: &'static str,
+    /// Of the state.
+    seconds: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    connects: u64,
+    connect_failures: u64,
+    exchanges: u64,
+    commands: u64,
+    timed_out: u64,
+    failed: u64,
+    /// The newest, in microseconds.
+    round_trip: u64,
+}
+
+impl StorageLink {
+    fn new(link: &Link) -> Self {
+        let (state, since, reason) = match link.state().borrow().clone() {
+            LinkState::Starting => ("starting", None, None),
+            LinkState::Up { since, .. } => ("up", Some(since), None),
+            LinkState::Down { since, reason } => ("down", Some(since), Some(reason)),
+        };
+        let counters = link.counters();
+        Self {
+            purpose: match link.purpose() {
+                Purpose::Limits => "limits",
+                Purpose::Caches => "caches",
+            },
+            state,
+            seconds: since.map_or(0, |since| since.elapsed().as_secs()),
+            reason,
+            connects: counters.connects.get(),
+            connect_failures: counters.connect_failures.get(),
+            exchanges: counters.exchanges.get(),
+            commands: counters.commands.get(),
+            timed_out: counters.timed_out.get(),
+            failed: counters.failed.get(),
+            round_trip: counters.round_trip.get(),
+        }
+    }
+}
+
+async fn shared_storage(State(state): State<Arc<AdminState>>) -> Json<serde_json::Value> {
+    let links = state.storage.get().map(Storage::links).unwrap_or_default();
+    let links: Vec<_> = links.iter().map(StorageLink::new).collect();
+    Json(json!({ "configured": state.storage.get().is_some(), "links": links }))
+}
+
 async fn not_found() -> (StatusCode, Json<serde_json::Value>) {
     (
         StatusCode::NOT_FOUND,
-        Json(json!({ "error": "no such page; there are /livez, /readyz and /shards" })),
+        Json(
+            json!({ "error": "no such page; there are /livez, /readyz, /shards, /certificates and /shared-storage" }),
+        ),
     )
 }
 

@@ -13,6 +13,10 @@ pub(super) enum Policy {
     RouteWeighted,
     /// No step of a chain: what requests go through.
     Shaping(Shaping),
+    /// What secures the connections of an address.
+    Tls,
+    /// What secures the connections to a service.
+    TlsOutbound,
     /// One of an API's chain.
     Chained(policy::Kind),
 }
@@ -96,12 +100,17 @@ pub(super) const ROUTE_WEIGHTED: &str = "route-weighted";
 
 pub(super) const SUFFIX: &str = "-flex";
 
-const ROUTING: [(&str, Policy); 2] = [(ROUTE, Policy::Route), (ROUTE_WEIGHTED, Policy::RouteWeighted)];
+pub(super) const TLS: &str = "tls";
+pub(super) const TLS_OUTBOUND: &str = "tls-outbound";
+
+const ROUTING: [(&str, Policy); 4] = [
+    (ROUTE, Policy::Route),
+    (ROUTE_WEIGHTED, Policy::RouteWeighted),
+    (TLS, Policy::Tls),
+    (TLS_OUTBOUND, Policy::TlsOutbound),
+];
 
 const LATER: &[&str] = &[
-    // the port and the connection
-    "tls",
-    "tls-outbound",
     // who may
     "ldap-authentication-flex",
     "openidconnect-access-token-enforcement-flex",

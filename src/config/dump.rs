@@ -1,7 +1,9 @@
 //! The effective configuration as documents that would load to the same again, hidden secrets apart.
 
+mod shared_storage;
+
 use super::{
-    model::{Api, Contract, Model, Policy, Route, Service, Settings, Shape, Shaping},
+    model::{Api, Contract, Model, Policy, Route, Securing, Service, Settings, Shape, Shaping},
     resource::{Id, Rule},
 };
 use crate::{
@@ -63,6 +65,10 @@ fn documents(model: &Model) -> Vec<Value> {
                 shaping_spec(target, shaping),
             ));
         }
+        for securing in &api.tls {
+            let spec = securing_spec("ApiInstance", &api.id, securing);
+            documents.push(document("PolicyBinding", &securing.id, &[], spec));
+        }
         for route in &api.routes {
             documents.push(document(
                 "PolicyBinding",
@@ -91,10 +97,25 @@ fn documents(model: &Model) -> Vec<Value> {
             ));
         }
     }
+    for service in &model.services {
+        if let Some(securing) = &service.tls {
+            let spec = securing_spec("Service", &service.id, securing);
+            documents.push(document("PolicyBinding", &securing.id, &[], spec));
+        }
+    }
+    for id in &model.secrets {
+        let spec = json!({ "tls": { "crt": HIDDEN, "key": HIDDEN } });
+        documents.push(document("Secret", id, &[], spec));
+    }
     for contract in &model.contracts {
         documents.push(document("Contract", &contract.id, &[], contract_spec(contract)));
     }
-    for (subject, spec) in subjects(&model.settings) {
+    let calls = model
+        .policy_calls
+        .iter()
+        .filter_map(|(_, config)| config.as_ref());
+    let calls = calls.map(|config| ("defaultTLS", json!({ "outboundPolicyCalls": hidden("", config) })));
+    for (subject, spec) in subjects(&model.settings).into_iter().chain(calls) {
         let id = Id::new(
             super::resource::DEFAULT_NAMESPACE,
             &format!("effective-{}", subject.to_lowercase()),
@@ -117,7 +138,8 @@ fn document(kind: &str, id: &Id, labels: &[(String, String)], spec: Value) -> Va
 }
 
 fn api_spec(api: &Api) -> Value {
-    json!({ "address": format!("http://{}{}", api.socket, api.base_path) })
+    let scheme = if api.secure { "https" } else { "http" };
+    json!({ "address": format!("{scheme}://{}{}", api.socket, api.base_path) })
 }
 
 fn service_spec(service: &Service, settings: &Settings) -> Value {
@@ -135,6 +157,14 @@ fn service_spec(service: &Service, settings: &Settings) -> Value {
         "endpoints": endpoints,
         "loadBalancing": balancing,
         "preserveHost": upstream.preserve_host.unwrap_or(settings.preserve_host),
+    })
+}
+
+fn securing_spec(kind: &str, target: &Id, securing: &Securing) -> Value {
+    json!({
+        "targetRef": { "kind": kind, "name": target.name, "namespace": target.namespace },
+        "policyRef": { "name": securing.name },
+        "config": securing.config.as_ref().map(|config| hidden("", config)),
     })
 }
 
@@ -328,6 +358,8 @@ fn subjects(settings: &Settings) -> Vec<(&'static str, Value)> {
         "targetBytes": limits.head.target_bytes,
         "headerCount": limits.head.headers,
         "connections": limits.connections,
+        "handshakes": limits.handshakes,
+        "handshakeTimeoutSeconds": seconds(limits.handshake_timeout),
         "headTimeoutSeconds": seconds(limits.head_timeout),
         "keepAliveIdleSeconds": seconds(limits.keep_alive_idle),
         "bodyIdleSeconds": seconds(limits.body_idle),
@@ -368,6 +400,22 @@ fn subjects(settings: &Settings) -> Vec<(&'static str, Value)> {
     }
     if let Some(thresholds) = settings.circuit_breaker {
         subjects.push(("circuitBreaker", circuit_breaker(thresholds)));
+    }
+    if let Some(announced) = &settings.proxy_protocol {
+        let mut subject = json!({ "enabled": true });
+        if let Some(from) = &announced.from {
+            subject["from"] = json!(from.written);
+        }
+        subjects.push(("proxyProtocol", subject));
+    }
+    if let Some(trusted) = &settings.trusted_proxies {
+        subjects.push(("trustedProxies", json!(trusted.written)));
+    }
+    if let Some(storage) = &settings.shared_storage {
+        subjects.push(("sharedStorage", shared_storage::written(storage)));
+    }
+    if settings.ticket_secret.is_some() {
+        subjects.push(("sessionTickets", json!({ "secret": HIDDEN })));
     }
     if let Some(log) = &settings.access_log {
         subjects.push(("accessLog", json!({ "path": log.path, "format": "json" })));

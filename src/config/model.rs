@@ -3,12 +3,13 @@
 
 use super::resource::{Id, Rule, Upstream};
 use crate::{
+    addresses::Addresses,
     located::{Node, Origin},
     observe::access_log,
-    policy::{self, jwt::KeySource, rate_limit::Limit},
+    policy::{self, jwt::KeySource, rate_limit::Limit, shared::SharedCache},
     route,
     shard::snapshot::{Limits, Runtime, Shutdown},
-    tls,
+    storage, tls,
     upstream::{breaker::Thresholds, cluster::Timeouts},
 };
 use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
@@ -22,7 +23,17 @@ pub(super) struct Model {
     pub(super) calls: Vec<Service>,
     /// Where policies' keys are published.
     pub(super) key_sources: Vec<Arc<KeySource>>,
+    /// Caches whose answers lie in shared storage.
+    pub(super) shared_caches: Vec<Arc<SharedCache>>,
     pub(super) settings: Settings,
+    /// Names of those that policies refer to, and the rest.
+    pub(super) secrets: Vec<Id>,
+    /// One an address with TLS, in the order of the APIs.
+    pub(super) servers: Vec<(SocketAddr, tls::Server)>,
+    /// Of the calls that policies make; None: the defaults.
+    pub(super) policy_calls: Option<(tls::Client, Option<Node>)>,
+    /// What would surprise about TLS.
+    pub(super) surprises: Vec<String>,
     /// Bindings whose selector selects no API: where, and which.
     pub(super) idle: Vec<(Origin, String)>,
 }
@@ -40,6 +51,19 @@ pub(super) struct Api {
     pub(super) policies: Vec<Policy>,
     /// Those that are no step of the chain.
     pub(super) shaping: Vec<Shaping>,
+    /// The address was written with `https`.
+    pub(super) secure: bool,
+    /// `tls`, which is its address's.
+    pub(super) tls: Vec<Securing>,
+}
+
+/// A policy that secures connections, as written; what it says is in [`Model::servers`] and [`Service::targets`].
+#[derive(Clone)]
+pub(super) struct Securing {
+    pub(super) id: Id,
+    /// As written.
+    pub(super) name: String,
+    pub(super) config: Option<Node>,
 }
 
 /// A policy that shapes what requests go through.
@@ -71,6 +95,12 @@ pub(super) struct Policy {
     pub(super) rules: Arc<[route::Rule]>,
     pub(super) compiled: policy::Policy,
     pub(super) config: Option<Node>,
+}
+
+impl fmt::Debug for Securing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Securing({} {})", self.name, self.id)
+    }
 }
 
 impl fmt::Debug for Shaping {
@@ -130,6 +160,8 @@ pub(super) struct Service {
     pub(super) policies: Vec<Policy>,
     /// One of a kind at most.
     pub(super) shaping: Vec<Shaping>,
+    /// `tls-outbound`.
+    pub(super) tls: Option<Securing>,
 }
 
 /// A client of an API, without its secret.
@@ -141,6 +173,19 @@ pub(super) struct Contract {
     pub(super) client_name: Option<String>,
     /// The tier's name and its limits.
     pub(super) sla: Option<(Option<String>, Vec<Limit>)>,
+}
+
+/// A set of addresses, and how it was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Networks {
+    pub(super) written: Vec<String>,
+    pub(super) addresses: Addresses,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct ProxyProtocol {
+    /// None: whoever connects.
+    pub(super) from: Option<Networks>,
 }
 
 /// Effective values: documents, then the environment, then defaults.
@@ -157,4 +202,19 @@ pub(super) struct Settings {
     pub(super) rate_limit_keys: Option<usize>,
     /// For services that do not say.
     pub(super) circuit_breaker: Option<Thresholds>,
+    /// As written: None where nobody announces, or nobody is trusted.
+    pub(super) proxy_protocol: Option<ProxyProtocol>,
+    pub(super) trusted_proxies: Option<Networks>,
+    /// None: the process makes ticket keys of its own.
+    pub(super) ticket_secret: Option<tls::TicketSecret>,
+    /// None: nobody said anything of it.
+    pub(super) shared_storage: Option<SharedStorage>,
+}
+
+/// What replicas share.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum SharedStorage {
+    Redis(Arc<storage::Settings>),
+    /// Nothing, and somebody said so.
+    Local,
 }

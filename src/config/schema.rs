@@ -4,7 +4,7 @@ use super::{
     catalogue,
     resource::{
         ApiSpec, ApiVersion, BindingSpec, CheckedService, ConfigurationSpec, ContractSpec, InlineRouteConfig,
-        Kind, Metadata, OWN_KINDS, RouteConfig, WeightedConfig,
+        Kind, Metadata, OWN_KINDS, RouteConfig, SecretSpec, TlsOutboundSpec, TlsSpec, WeightedConfig,
     },
 };
 use crate::{
@@ -32,7 +32,18 @@ pub fn json_schema() -> String {
             true,
         ),
     ];
-    let (mut chained, mut inline_chained) = (Vec::new(), Vec::new());
+    let tls = config_of(
+        &[catalogue::TLS],
+        &definitions.substituting(TlsSpec::schema),
+        true,
+    );
+    bindings.push(tls.clone());
+    bindings.push(config_of(
+        &[catalogue::TLS_OUTBOUND],
+        &definitions.substituting(TlsOutboundSpec::schema),
+        true,
+    ));
+    let (mut chained, mut inline_chained) = (Vec::new(), vec![tls]);
     for (name, kind) in policy::Kind::ALL {
         let config =
             definitions.substituting(|definitions| kind.schema(definitions).unwrap_or_else(|| json!({})));
@@ -77,6 +88,7 @@ fn document(kind: Kind, definitions: &mut Definitions) -> Value {
         Kind::PolicyBinding => BindingSpec::schema(definitions),
         Kind::Configuration => ConfigurationSpec::schema(definitions),
         Kind::Contract => ContractSpec::schema(definitions),
+        Kind::Secret => definitions.substituting(SecretSpec::schema),
     };
     json!({
         "type": "object",

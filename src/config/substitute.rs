@@ -1,4 +1,4 @@
-//! `$NAME` in a policy's configuration and in a contract's client.
+//! `$NAME` in a policy's configuration, in a contract's client and in what is said of shared storage.
 //!
 //! A whole scalar is replaced, in the tree, after YAML was read: a value can't bring syntax with it, and what was
 //! put in is never looked at again, so a value that happens to start with a dollar is safe.
@@ -129,13 +129,17 @@ fn read_secret(path: &str) -> Result<String, String> {
     Ok(text)
 }
 
-/// Where policies are configured: bindings, inline policies, inline routes; and a contract's client, whose secret is best
-/// not in a file that many read.
+/// Where policies are configured: bindings, inline policies, inline routes; and a contract's client, a Secret's pair, the
+/// shared storage and what secures connections, whose secrets are best not in a file that many read.
 const CONFIGURATIONS: &[&[&str]] = &[
     &["spec", "config"],
     &["spec", "policies", "*", "config"],
     &["spec", "services", "*", "routes", "*", "config"],
     &["spec", "client"],
+    &["spec", "tls"],
+    &["spec", "defaultTLS"],
+    &["spec", "sessionTickets"],
+    &["spec", "sharedStorage"],
 ];
 
 /// A bundle of certificates fits; a mistaken path to a log does not.

@@ -3,6 +3,8 @@
 mod contracts;
 mod notes;
 mod problems;
+mod shared_storage;
+mod tls;
 mod traffic;
 
 use super::{DumpFormat, Environment, Loaded, Options, Problems, Source, load, load_text, model_of};
@@ -75,6 +77,16 @@ fn route_to(name: &str, target: &str, destination: &str, more: &str) -> String {
              config: {{destinationRef: {{name: {destination}}}}}{more}"
         ),
     )
+}
+
+fn dump_text(text: &str) -> String {
+    let read = model_of(
+        &[Source::new("f.yaml", text)],
+        &Environment::fixed([]),
+        Problems::default(),
+    );
+    let (model, _) = read.expect("no problems");
+    super::dump::write(&model, DumpFormat::Yaml)
 }
 
 fn routes(snapshot: &Snapshot) -> Vec<Vec<Destination>> {
@@ -593,7 +605,14 @@ fn every_example_compiles() {
     let mut count = 0;
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
-        let environment = Environment::fixed([("REPORTS_PATH", "/2026")]);
+        let pems = pems(&std::fs::read_to_string(&path).unwrap());
+        let pems = pems.iter().map(|(name, pem)| (name.as_str(), pem.as_str()));
+        let others = [
+            ("REPORTS_PATH", "/2026"),
+            ("TICKET_SECRET", SECRET),
+            ("REDIS_PASSWORD", "x"),
+        ];
+        let environment = Environment::fixed(others.into_iter().chain(pems));
         let result = load(&Options {
             paths: vec![path.clone()],
             environment,
@@ -602,6 +621,24 @@ fn every_example_compiles() {
         count += 1;
     }
     assert!(count >= 8);
+}
+
+const SECRET: &str = "thirty-two bytes are enough here";
+
+/// What `$…_PEM` stands for in an example: a certificate that signed itself, or its key.
+fn pems(example: &str) -> Vec<(String, String)> {
+    let key = rcgen::KeyPair::generate().unwrap();
+    let params = rcgen::CertificateParams::new(["localhost".to_owned()]).unwrap();
+    let certificate = params.self_signed(&key).unwrap().pem();
+    let names = example.split('$').skip(1).filter_map(|rest| {
+        let end = rest.find(|char: char| !char.is_ascii_uppercase() && char != '_');
+        Some(&rest[..end.unwrap_or(rest.len())]).filter(|name| name.ends_with("_PEM"))
+    });
+    let pem = |name: &str| match name.ends_with("_KEY_PEM") {
+        true => key.serialize_pem(),
+        false => certificate.clone(),
+    };
+    names.map(|name| (name.to_owned(), pem(name))).collect()
 }
 
 /// The examples of the page, each a list of documents after ```` ```yaml ````.
@@ -614,11 +651,14 @@ fn every_example_of_the_policies_page_compiles() {
         .map(|rest| rest.split("```").next().unwrap())
         .collect();
     for example in &examples {
-        let environment = Environment::fixed([
-            ("PARTNER_SECRET", "thirty-two bytes are enough here"),
+        let pems = pems(example);
+        let pems = pems.iter().map(|(name, pem)| (name.as_str(), pem.as_str()));
+        let others = [
+            ("PARTNER_SECRET", SECRET),
             ("ADMIN_USER", "ann"),
             ("ADMIN_PASSWORD", "secret"),
-        ]);
+        ];
+        let environment = Environment::fixed(others.into_iter().chain(pems));
         let result = load_text("policies.md", example, &environment);
         assert!(result.is_ok(), "{example}\n{:?}", result.err());
     }
@@ -642,7 +682,7 @@ fn the_schema_has_every_object_and_no_reference_to_nowhere() {
             .values()
             .all(|definition| definition["type"] == "object")
     );
-    assert_eq!(schema["oneOf"].as_array().unwrap().len(), 5);
+    assert_eq!(schema["oneOf"].as_array().unwrap().len(), 6);
     let config = &definitions["BindingSpec"]["allOf"][0]["then"]["properties"]["config"];
     assert!(definitions.contains_key(config["$ref"].as_str().unwrap().strip_prefix("#/$defs/").unwrap()));
 }

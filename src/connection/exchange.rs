@@ -4,6 +4,7 @@
 use super::{
     After, Connection, forward,
     policies::{self, Which},
+    sender::Sender,
 };
 use crate::{
     clock::millis,
@@ -60,6 +61,7 @@ pub(super) async fn run(connection: &mut Connection) -> After {
     // The head's bytes stay here, whole, to the end: a retry encodes them anew and the record cites them.
     let mut head = Buffer::default();
     let mut api = None;
+    connection.sender = Sender::new(connection.client, connection.peer.is_some());
     let outcome = serve(connection, &live, &mut scratch, &mut head, &mut facts, &mut api).await;
     let after = finish(connection, &live, &mut scratch, &head, &facts, api, outcome).await;
     shard.net.buffers.give(head);
@@ -81,6 +83,9 @@ async fn serve<'l>(
     forward::write_request_id(&connection.shard, &mut scratch.request_id);
     let request = &mut scratch.request;
     let bytes = head.filled();
+    if let Some(trusted) = &live.snapshot.proxies.trusted {
+        connection.sender.identify(trusted, request, bytes);
+    }
     if request.method_kind == Method::Options && (request.asterisk_form || request.max_forwards == Some(0)) {
         let futures = connection.shard.net.futures.clone();
         return futures.hold(options(connection, request, facts)).await;
@@ -504,7 +509,7 @@ fn record(
     let of = |range: Option<http1::Range>| range.map_or(&b""[..], |range| range.of(bytes));
     let record = Record {
         unix_millis: facts.unix_millis,
-        client: connection.client,
+        client: connection.sender.client,
         api: api.map_or("", |api| &api.name),
         cluster: facts
             .cluster
@@ -538,6 +543,10 @@ fn record(
             .get()
             .map_or("", |policy| policies::name(live, policy)),
         client_id: scratch.authentication.client_id.as_deref().unwrap_or_default(),
+        tls: connection.peer.as_deref().map_or("", |peer| peer.version),
+        client_certificate: (connection.peer.as_deref())
+            .and_then(|peer| peer.certificate.as_deref())
+            .map_or("", |certificate| &certificate.subject),
         truncated: false,
     };
     if !records.push(&record) {

@@ -269,6 +269,7 @@ async fn attempt_once(
         idle: times.upstream.stream_idle,
         policies: OnResponse {
             ends: connection.known_ends(),
+            peer: connection.peer.clone(),
             live,
             api,
             cluster: cluster_id,
@@ -537,7 +538,11 @@ fn write_head(
             authority
         },
         client_address: connection.client_text.as_bytes(),
-        scheme: b"http",
+        scheme: connection.sender.scheme.as_bytes(),
+        client_certificate: (connection.peer.as_deref())
+            .and_then(|peer| peer.forwarded.as_deref())
+            .unwrap_or_default()
+            .as_bytes(),
         original_host,
         request_id,
         via: shard.pseudonym.as_bytes(),
@@ -596,7 +601,12 @@ fn hexadecimal(number: u64) -> [u8; 16] {
 fn hash(cluster: &Cluster, connection: &Connection, request: &RequestHead, bytes: &[u8]) -> u64 {
     match cluster.hash_on() {
         None => 0,
-        Some(HashOn::ClientAddress) => balance::hash(connection.client_text.as_bytes()),
+        Some(HashOn::ClientAddress) if connection.sender.client == connection.client => {
+            balance::hash(connection.client_text.as_bytes())
+        }
+        Some(HashOn::ClientAddress) => {
+            balance::hash(super::AddressText::new(connection.sender.client).as_bytes())
+        }
         // A request without the header goes where all such requests go.
         Some(HashOn::Header(name)) => balance::hash(request.headers.get(bytes, name).unwrap_or_default()),
     }

@@ -1,5 +1,6 @@
 //! One client connection: exchanges one after another until one says it is the last.
 
+mod announced;
 mod content;
 mod exchange;
 mod forward;
@@ -8,16 +9,20 @@ mod linger;
 pub mod outcall;
 mod policies;
 mod respond;
+mod secure;
+mod sender;
 
 use crate::{
     clock::millis,
     http1::HeadScanner,
     listener::Permit,
-    net::{self, Accepted, Wire},
+    net::{self, Accepted, Detached, Wire},
     runtime::{self, Driver},
     shard::{Live, Move, Pace, Shard},
+    tls,
 };
 use policies::Ends;
+use sender::Sender;
 use std::{
     cell::Cell,
     io::Write,
@@ -30,7 +35,12 @@ use std::{
 pub struct Connection {
     shard: Rc<Shard>,
     wire: Wire,
+    /// Whoever connected, or for whom a balancer in front says it did.
     client: SocketAddr,
+    /// Of the request that is under way.
+    sender: Sender,
+    /// None: it is in plain text. Counted, because an exchange holds it while the wire is in two halves.
+    peer: Option<Rc<tls::Peer>>,
     /// Of this end, once a policy's API has asked.
     local: Cell<Option<SocketAddr>>,
     /// The client's address as `X-Forwarded-For` wants it, written once per connection.
@@ -62,6 +72,8 @@ pub struct Arrival {
     pub permit: Permit,
     /// It has not served a request yet.
     pub new: bool,
+    /// Its TLS, if that was begun on another shard, and what is known of the client by it.
+    pub secured: Option<(Detached, Box<tls::Peer>)>,
 }
 
 /// Starts a task that serves it on this shard.
@@ -69,28 +81,28 @@ pub fn spawn(shard: &Rc<Shard>, arrival: Arrival) {
     // Counted now and not when the task first runs: the next connection is placed by this count.
     shard.connection_opened();
     let open = Open { shard: shard.clone() };
-    runtime::spawn(task(open, arrival));
+    runtime::spawn(task(open, Box::new(arrival)));
 }
 
-async fn task(open: Open, arrival: Arrival) {
-    let Arrival {
-        accepted,
-        listener,
-        permit,
-        new,
-    } = arrival;
-    match runtime::catch_panic(serve(open.shard.clone(), accepted, listener, new)).await {
+/// The arrival is boxed, because what a future is called with stays in it for as long as it lives.
+async fn task(open: Open, arrival: Box<Arrival>) {
+    let listener = arrival.listener;
+    let mut permit = None;
+    match runtime::catch_panic(serve(open.shard.clone(), arrival, &mut permit)).await {
         Ok(None) => {}
-        Ok(Some((moving, accepted))) => {
+        Ok(Some(leaving)) => {
             let shard = open.shard.clone();
             drop(open);
+            // It is there: what leaves has entered.
+            let Some(permit) = permit else { return };
             let arrival = Arrival {
-                accepted,
+                accepted: leaving.accepted,
                 listener,
                 permit,
                 new: false,
+                secured: leaving.secured,
             };
-            if let Some(back) = shard.hand_over_idle(moving, arrival) {
+            if let Some(back) = shard.hand_over_idle(leaving.to, arrival) {
                 spawn(&shard, back);
             }
         }
@@ -110,22 +122,18 @@ impl Drop for Open {
     }
 }
 
+/// A connection that another shard should go on with.
+struct Leaving {
+    to: Move,
+    accepted: Accepted,
+    secured: Option<(Detached, Box<tls::Peer>)>,
+}
+
 /// Until the connection ends, or should go on on another shard.
-async fn serve(shard: Rc<Shard>, accepted: Accepted, listener: usize, new: bool) -> Option<(Move, Accepted)> {
-    let wire = Wire::new(&shard.net, accepted.descriptor).ok()?;
-    let client_text = AddressText::new(accepted.client);
+async fn serve(shard: Rc<Shard>, arrival: Box<Arrival>, permit: &mut Option<Permit>) -> Option<Leaving> {
     let futures = shard.net.futures.clone();
-    let mut connection = Connection {
-        shard,
-        wire,
-        client: accepted.client,
-        local: Cell::new(None),
-        client_text,
-        listener,
-        scanner: HeadScanner::default(),
-        pace: Pace::default(),
-    };
-    let mut first = new;
+    let mut first = arrival.new;
+    let mut connection = futures.hold(enter(shard, *arrival, permit)).await?;
     let mut served = 0_u32;
     loop {
         if !connection.wire.has_unread() && !connection.wait(first).await {
@@ -148,7 +156,7 @@ async fn serve(shard: Rc<Shard>, accepted: Accepted, listener: usize, new: bool)
             After::Close => return None,
             // Boxed: rare, and it would be the largest part of what a waiting connection holds.
             After::Linger => {
-                Box::pin(linger::linger(&connection.shard.net, &connection.wire)).await;
+                Box::pin(linger::linger(&connection.shard.net, &mut connection.wire)).await;
                 return None;
             }
             After::Reset => {
@@ -157,6 +165,43 @@ async fn serve(shard: Rc<Shard>, accepted: Accepted, listener: usize, new: bool)
             }
         }
     }
+}
+
+/// What comes before the first request: who is announced, a handshake. None: it has ended there.
+async fn enter(shard: Rc<Shard>, arrival: Arrival, kept: &mut Option<Permit>) -> Option<Connection> {
+    let Arrival {
+        accepted,
+        listener,
+        permit,
+        new,
+        secured,
+    } = arrival;
+    let permit = kept.insert(permit);
+    let (detached, peer) = secured.unzip();
+    let mut wire = Wire::adopt(&shard.net, accepted.descriptor, detached).ok()?;
+    let mut peer = peer.map(Rc::from);
+    let futures = shard.net.futures.clone();
+    let mut client = accepted.client;
+    if new && shard.live().snapshot.proxies.announcing.is_some() {
+        let announced = announced::client(&shard, &mut wire, client, listener, permit);
+        client = futures.hold(announced).await?;
+    }
+    if new && shard.live().acceptors[listener].is_some() {
+        let admitted = futures.hold(secure::secure(&shard, &mut wire, listener)).await?;
+        peer = Some(Rc::new(admitted));
+    }
+    Some(Connection {
+        sender: Sender::new(client, peer.is_some()),
+        shard,
+        wire,
+        client,
+        peer,
+        local: Cell::new(None),
+        client_text: AddressText::new(client),
+        listener,
+        scanner: HeadScanner::default(),
+        pace: Pace::default(),
+    })
 }
 
 impl Connection {
@@ -173,8 +218,9 @@ impl Connection {
             local
         });
         Ends {
-            client: self.client,
+            client: self.sender.client,
             local,
+            scheme: self.sender.scheme,
         }
     }
 
@@ -182,8 +228,9 @@ impl Connection {
     /// ran.
     fn known_ends(&self) -> Ends {
         Ends {
-            client: self.client,
+            client: self.sender.client,
             local: self.local.get().unwrap_or(self.client),
+            scheme: self.sender.scheme,
         }
     }
 
@@ -193,15 +240,22 @@ impl Connection {
     /// nothing has to be cancelled. Bytes the client sends meanwhile stay in the kernel. A wait that a finished
     /// exchange abandoned may still be on its way out of the ring; it belongs to the descriptor that stays here
     /// and takes no byte.
-    fn leave(&mut self) -> Option<(Move, Accepted)> {
-        let moving = self.shard.served(&mut self.pace)?;
-        if self.wire.has_unread() || !self.wire.is_sound() || !self.wire.is_plain() {
+    ///
+    /// What is secured takes its keys along: they and the socket are all there is of it.
+    fn leave(&mut self) -> Option<Leaving> {
+        let to = self.shard.served(&mut self.pace)?;
+        if self.wire.has_unread() || !self.wire.is_sound() {
             return None;
         }
         // Without a descriptor to spare it stays.
         let descriptor = net::duplicate(self.wire.socket().descriptor()).ok()?;
         let client = self.client;
-        Some((moving, Accepted { descriptor, client }))
+        let peer = self.peer.take().map(|peer| Box::new(Rc::unwrap_or_clone(peer)));
+        Some(Leaving {
+            to,
+            accepted: Accepted { descriptor, client },
+            secured: self.wire.detach().zip(peer),
+        })
     }
 
     /// Waits for the first byte of a request, holding nothing. False: the connection ended or was idle too long.

@@ -12,7 +12,8 @@ use crate::{
     net::Buffer,
     observe::message::MessageLog,
     policy::{
-        Answer, Authentication, Context, Event, Filter, Progress, Request, Response, Step, Violation, Wait,
+        Answer, Authentication, Context, Event, Filter, Progress, Request, Response, Signal, Step, Violation,
+        Wait,
     },
     reply,
     route::{self, Lookup},
@@ -21,8 +22,9 @@ use crate::{
         Live, Scratch, Shard,
         snapshot::{Api, Forward, NO_POLICIES},
     },
+    tls,
 };
-use std::{cell::RefCell, net::SocketAddr, time::Duration};
+use std::{cell::RefCell, net::SocketAddr, pin::pin, rc::Rc, time::Duration};
 
 /// Which of the two chains a request goes through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,6 +81,7 @@ pub(super) fn on_request(
     let random = || shard.random();
     let context = context(
         connection.ends(live),
+        connection.peer.as_deref(),
         shard,
         &api.payload,
         path,
@@ -166,10 +169,21 @@ pub(super) async fn settle(
                 }
                 Some(Event::Slept)
             }
+            Step::Wait(Wait::Signal { signal, at_most }) => {
+                Box::pin(signalled(signal, at_most)).await;
+                Some(Event::Slept)
+            }
         };
         connection.shard.net.clock.refresh();
         step = on_request(connection, live, scratch, head.filled(), api, which, event);
     }
+}
+
+/// Whichever is first.
+async fn signalled(signal: Signal, millis: u64) {
+    let given = pin!(signal.given());
+    let over = pin!(runtime::sleep(Duration::from_millis(millis)));
+    runtime::race(given, over).await;
 }
 
 /// False: the client closed meanwhile, so what it waits for is nobody's. One that has only said that it will send nothing
@@ -207,6 +221,7 @@ fn park(shard: &Shard, head: &mut Buffer) {
 /// What the origin's answer meets on its way back.
 pub(super) struct OnResponse<'e> {
     pub ends: Ends,
+    pub peer: Option<Rc<tls::Peer>>,
     pub live: &'e Live,
     pub api: &'e Api,
     /// Index of the cluster that answers.
@@ -240,7 +255,16 @@ impl OnResponse<'_> {
             return Ok(filters);
         }
         let random = || shard.random();
-        let context = context(self.ends, shard, self.api, self.path, self.request_id, &random);
+        let peer = self.peer.as_deref();
+        let context = context(
+            self.ends,
+            peer,
+            shard,
+            self.api,
+            self.path,
+            self.request_id,
+            &random,
+        );
         let mut response = Response {
             status: response.status,
             headers: &mut response.headers,
@@ -301,7 +325,8 @@ pub(super) fn on_reply(
     } = scratch;
     let shard = &connection.shard;
     let random = || shard.random();
-    let context = context(connection.ends(live), shard, api, path, request_id, &random);
+    let (ends, peer) = (connection.ends(live), connection.peer.as_deref());
+    let context = context(ends, peer, shard, api, path, request_id, &random);
     let violation = refused.zip(facts.policy.get()).map(|(kind, policy)| Violation {
         policy: name(live, policy),
         kind,
@@ -414,10 +439,13 @@ async fn send(
 pub(super) struct Ends {
     pub client: SocketAddr,
     pub local: SocketAddr,
+    /// How the request came to us, or to a proxy in front whose word counts.
+    pub scheme: &'static str,
 }
 
 fn context<'e>(
     ends: Ends,
+    peer: Option<&'e tls::Peer>,
     shard: &'e Shard,
     api: &'e Api,
     path: &'e [u8],
@@ -431,7 +459,8 @@ fn context<'e>(
         client: ends.client,
         local: ends.local,
         path,
-        scheme: "http",
+        scheme: ends.scheme,
+        peer,
         api: &api.name,
         request_id,
         log: MessageLog::new(shard.records.as_ref(), &shard.counters.records_dropped),

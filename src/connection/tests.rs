@@ -35,7 +35,7 @@ fn every_address_fits() {
 
 #[test]
 fn a_waiting_connection_is_small() {
-    fn size_of_future<F: Future>(_: impl Fn(Open, Arrival) -> F) -> usize {
+    fn size_of_future<F: Future>(_: impl Fn(Open, Box<Arrival>) -> F) -> usize {
         size_of::<F>()
     }
     let size = size_of_future(task);
@@ -64,6 +64,7 @@ fn a_panic_closes_its_own_connection(driver: Driver) {
     let snapshot = Snapshot {
         listeners: vec![Listener {
             address,
+            tls: None,
             routes: route::Table::<Api, _>::new(Vec::new()),
         }],
         ..Snapshot::default()
@@ -81,6 +82,8 @@ fn a_panic_closes_its_own_connection(driver: Driver) {
         peers: None,
         shards: NonZeroU32::MIN,
         bank: Bank::new(1, HashKey::new(&[1; 16])),
+        storage: None,
+        tickets: crate::tls::Tickets::new(None, std::time::SystemTime::now()).expect("random numbers"),
         seed: 1,
     };
     let ready = Box::new(move || ready.send(()).expect("the test waits"));

@@ -58,12 +58,17 @@ struct Pace {
 }
 
 impl KeySources {
-    /// Reads root certificates if one of them is `https`.
-    pub fn new(sources: impl IntoIterator<Item = Arc<KeySource>>) -> Self {
-        Self::with(sources, Lookup::from_environment(), PACE)
+    /// `client`: whom they believe; None for the operating system's roots, which are read if one of them is `https`.
+    pub fn new(sources: impl IntoIterator<Item = Arc<KeySource>>, client: Option<tls::Client>) -> Self {
+        Self::with(sources, client, Lookup::from_environment(), PACE)
     }
 
-    fn with(sources: impl IntoIterator<Item = Arc<KeySource>>, lookup: Lookup, pace: Pace) -> Self {
+    fn with(
+        sources: impl IntoIterator<Item = Arc<KeySource>>,
+        client: Option<tls::Client>,
+        lookup: Lookup,
+        pace: Pace,
+    ) -> Self {
         let state = |source| State {
             source,
             failures: 0,
@@ -75,7 +80,7 @@ impl KeySources {
             states,
             fetches: JoinSet::new(),
             lookup: Arc::new(lookup),
-            tls: secure.then(|| tls::Client::new(tls::ClientSpec::default())),
+            tls: secure.then(|| client.map_or_else(|| tls::Client::new(tls::ClientSpec::default()), Ok)),
             pace,
             seeds: RandomState::new(),
             rounds: 0,

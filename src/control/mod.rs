@@ -6,3 +6,5 @@ pub mod logs;
 pub mod ports;
 pub mod resolve;
 pub mod runtime_log;
+pub mod shared_storage;
+pub mod tickets;

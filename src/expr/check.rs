@@ -4,7 +4,7 @@
 use super::ast::{self, Expr};
 use super::node::{Kind, Node, Uses};
 use super::tree::Tree;
-use super::view::{Attribute, Authentication};
+use super::view::{Attribute, Authentication, ClientCertificate};
 use super::{ParseError, Scope, nearest};
 
 /// # Errors
@@ -28,6 +28,9 @@ enum Place {
     Attributes,
     Headers,
     QueryParams,
+    /// `attributes.tls` and `attributes.clientCertificate`.
+    Tls,
+    ClientCertificate,
     Authentication,
     Payload,
     /// The beginning of the names of several `vars`.
@@ -55,6 +58,19 @@ impl Checker<'_> {
                     format!(
                         "`attributes` is no value of its own; it has {}",
                         self.attributes()
+                    ),
+                ));
+            }
+            Place::Tls | Place::ClientCertificate => {
+                return Err(ParseError::new(
+                    at,
+                    format!(
+                        "this is no value of its own; there are {}, {}",
+                        names(Attribute::OF_TLS.map(|(name, _)| format!("attributes.tls.{name}"))),
+                        names(
+                            ClientCertificate::ALL
+                                .map(|(name, _)| format!("attributes.clientCertificate.{name}"))
+                        ),
                     ),
                 ));
             }
@@ -147,8 +163,22 @@ impl Checker<'_> {
                 self.uses.authentication = true;
                 Kind::Authentication(self.authentication(key_at, &name)?)
             }
+            (Place::Tls, Some(name)) => {
+                Kind::Text(known(&Attribute::OF_TLS, "attributes.tls", key_at, &name)?)
+            }
+            (Place::ClientCertificate, Some(name)) => {
+                let all = &ClientCertificate::ALL;
+                Kind::ClientCertificate(known(all, "attributes.clientCertificate", key_at, &name)?)
+            }
             (Place::Vars(path), Some(name)) => return self.var(key_at, &path, &name),
-            (Place::Attributes | Place::Authentication | Place::Vars(_), None) => {
+            (
+                Place::Attributes
+                | Place::Tls
+                | Place::ClientCertificate
+                | Place::Authentication
+                | Place::Vars(_),
+                None,
+            ) => {
                 return Err(ParseError::new(
                     key_at,
                     "which one must stand here as text: it is looked up when this is loaded",
@@ -213,6 +243,8 @@ impl Checker<'_> {
         match name {
             "headers" => Ok(Place::Headers),
             "queryParams" => of_request(Place::QueryParams, &mut self.uses, self.scope),
+            "tls" => of_request(Place::Tls, &mut self.uses, self.scope),
+            "clientCertificate" => of_request(Place::ClientCertificate, &mut self.uses, self.scope),
             "statusCode" => {
                 self.uses.response = true;
                 if !self.scope.response {
@@ -231,6 +263,8 @@ impl Checker<'_> {
                     let all = (Attribute::ALL.iter().map(|(name, _)| *name)).chain([
                         "headers",
                         "queryParams",
+                        "tls",
+                        "clientCertificate",
                         "statusCode",
                     ]);
                     let meant = match nearest(name, all) {
@@ -287,7 +321,7 @@ impl Checker<'_> {
     /// The attributes there are in this scope.
     fn attributes(&self) -> String {
         let of_request = (Attribute::ALL.iter().map(|(name, _)| *name))
-            .chain(["queryParams"])
+            .chain(["queryParams", "tls", "clientCertificate"])
             .filter(|_| self.scope.request);
         let of_response = Some("statusCode").filter(|_| self.scope.response);
         names(["headers"].into_iter().chain(of_request).chain(of_response))
@@ -300,6 +334,18 @@ impl Checker<'_> {
     fn boxed(&mut self, expr: Expr) -> Result<Box<Node>, ParseError> {
         self.node(expr).map(Box::new)
     }
+}
+
+/// One of a table's names.
+fn known<T: Copy>(all: &[(&'static str, T)], of: &str, at: usize, name: &str) -> Result<T, ParseError> {
+    if let Some((_, found)) = all.iter().find(|(known, _)| *known == name) {
+        return Ok(*found);
+    }
+    let meant = match nearest(name, all.iter().map(|(name, _)| *name)) {
+        Some(meant) => format!("did you mean `{of}.{meant}`?"),
+        None => format!("there are {}", names(all.iter().map(|(name, _)| *name))),
+    };
+    Err(ParseError::new(at, format!("there is no `{of}.{name}`: {meant}")))
 }
 
 /// A list of constants is a constant.

@@ -39,6 +39,7 @@ impl<'a, V: View> Evaluation<'a, V> {
             Kind::Header(name) => self.header(name).map_err(fault),
             Kind::QueryParam(name) => self.query_param(name).map_err(fault),
             Kind::Authentication(field) => Ok(view.authentication(*field)),
+            Kind::ClientCertificate(field) => Ok(view.client_certificate(*field)),
             Kind::Payload => Ok(text_or_null(view.payload().map(Cow::Borrowed))),
             Kind::PayloadTree => Ok(view.payload_tree().map_or(Value::Null, Value::from)),
             Kind::Var(name) => Ok(view.var(name)),

@@ -36,7 +36,7 @@ pub use budget::{Fault, MAX_PRODUCED, MAX_WORK};
 pub use object::Object;
 pub use tree::{Tree, TreeObject};
 pub use value::{Type, Value};
-pub use view::{Attribute, Authentication, View};
+pub use view::{Attribute, Authentication, ClientCertificate, View};
 
 use std::borrow::Cow;
 use std::fmt;

@@ -3,7 +3,7 @@
 use super::ast::Comparison;
 use super::functions::Function;
 use super::tree::Tree;
-use super::view::{Attribute, Authentication};
+use super::view::{Attribute, Authentication, ClientCertificate};
 
 #[derive(Debug)]
 pub(super) struct Node {
@@ -27,6 +27,7 @@ pub(super) enum Kind {
     QueryParamNamed(Box<Node>),
     QueryParams,
     Authentication(Authentication),
+    ClientCertificate(ClientCertificate),
     Payload,
     /// The body as JSON.
     PayloadTree,

@@ -34,6 +34,8 @@ impl View for Exchange {
             Attribute::RemoteAddress => b"192.0.2.33:50000",
             Attribute::Scheme => b"http",
             Attribute::Version => b"HTTP/1.1",
+            Attribute::TlsVersion => b"TLSv1.3",
+            Attribute::TlsCipherSuite => b"TLS_AES_256_GCM_SHA384",
         };
         Some(Cow::Borrowed(text))
     }

@@ -25,6 +25,10 @@ pub trait View {
         Value::Null
     }
 
+    fn client_certificate(&self, _field: ClientCertificate) -> Value<'_> {
+        Value::Null
+    }
+
     /// The body, for expressions that need one ([`Template::needs_payload`](super::Template::needs_payload)).
     fn payload(&self) -> Option<&[u8]> {
         None
@@ -61,6 +65,9 @@ pub enum Attribute {
     Scheme,
     /// `HTTP/1.1`
     Version,
+    /// `TLSv1.3`; absent in plain text. As the next, they stand below `attributes.tls`.
+    TlsVersion,
+    TlsCipherSuite,
 }
 
 impl Attribute {
@@ -73,6 +80,44 @@ impl Attribute {
         ("remoteAddress", Self::RemoteAddress),
         ("scheme", Self::Scheme),
         ("version", Self::Version),
+    ];
+
+    /// Those below `attributes.tls`.
+    pub(super) const OF_TLS: [(&'static str, Self); 2] = [
+        ("version", Self::TlsVersion),
+        ("cipherSuite", Self::TlsCipherSuite),
+    ];
+}
+
+/// What stands in the certificate that a client has shown, and that was checked; the names are those of
+/// `attributes.clientCertificate.NAME`. All are null where it has shown none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClientCertificate {
+    Subject,
+    CommonName,
+    Issuer,
+    SerialNumber,
+    Fingerprint,
+    NotBefore,
+    NotAfter,
+    /// An array, as the next two.
+    DnsNames,
+    Uris,
+    Emails,
+}
+
+impl ClientCertificate {
+    pub(super) const ALL: [(&'static str, Self); 10] = [
+        ("subject", Self::Subject),
+        ("commonName", Self::CommonName),
+        ("issuer", Self::Issuer),
+        ("serialNumber", Self::SerialNumber),
+        ("fingerprint", Self::Fingerprint),
+        ("notBefore", Self::NotBefore),
+        ("notAfter", Self::NotAfter),
+        ("dnsNames", Self::DnsNames),
+        ("uris", Self::Uris),
+        ("emails", Self::Emails),
     ];
 }
 

@@ -16,6 +16,8 @@ pub struct Forwarding<'a> {
     pub client_address: &'a [u8],
     /// How the client came: `http` or `https`.
     pub scheme: &'a [u8],
+    /// What origins are told of the certificate a client has shown. Empty where nothing is.
+    pub client_certificate: &'a [u8],
     /// The client's Host. Empty where it sent none.
     pub original_host: &'a [u8],
     /// Used if the client sent none.
@@ -65,6 +67,12 @@ pub fn request(out: &mut Vec<u8>, head_bytes: &[u8], head: &RequestHead, f: &For
     );
     if !added.has(Known::XForwardedProto) {
         put(out, &[b"X-Forwarded-Proto: ", f.scheme, b"\r\n"]);
+    }
+    if !f.client_certificate.is_empty() && !added.has(Known::XForwardedClientCert) {
+        put(
+            out,
+            &[b"X-Forwarded-Client-Cert: ", f.client_certificate, b"\r\n"],
+        );
     }
     if !f.original_host.is_empty() && !added.has(Known::XForwardedHost) {
         put(out, &[b"X-Forwarded-Host: ", f.original_host, b"\r\n"]);
@@ -329,6 +337,8 @@ const NOT_TO_ORIGINS: u32 = HOP_BY_HOP
     | Known::ContentLength.bit()
     | Known::Expect.bit()
     | Known::MaxForwards.bit()
+    // Believed by origins, so nobody but us may have written it.
+    | Known::XForwardedClientCert.bit()
     | Known::XForwardedFor.bit()
     | Known::XForwardedHost.bit()
     | Known::XForwardedProto.bit()

@@ -56,6 +56,7 @@ pub enum Known {
     TransferEncoding,
     Upgrade,
     Via,
+    XForwardedClientCert,
     XForwardedFor,
     XForwardedHost,
     XForwardedProto,
@@ -93,8 +94,19 @@ impl Known {
             (17, b'x') => Self::XForwardedProto.if_named(name, b"x-forwarded-proto"),
             (18, b'p') => Self::ProxyAuthenticate.if_named(name, b"proxy-authenticate"),
             (19, b'p') => Self::ProxyAuthorization.if_named(name, b"proxy-authorization"),
+            (23, b'x') => Self::XForwardedClientCert.if_any_spelling(name, b"x-forwarded-client-cert"),
             _ => Self::Other,
         }
+    }
+
+    /// Also with underscores, which many an origin takes for hyphens.
+    #[inline(never)]
+    fn if_any_spelling<const N: usize>(self, name: &[u8], lower_case: &[u8; N]) -> Self {
+        let mut plain = [0; N];
+        for (to, from) in plain.iter_mut().zip(name) {
+            *to = if *from == b'_' { b'-' } else { *from };
+        }
+        self.if_named(&plain, lower_case)
     }
 
     #[inline]

@@ -60,7 +60,9 @@ impl Admission {
     /// [`Refused`] when the process or this client has as many as it may. Two shards that admit the same new
     /// client in the same instant may each find a free slot of their own; the client's count is then split
     /// until one of them is free again, so it may hold up to twice the cap for that time.
-    pub fn admit(this: &Arc<Self>, client: IpAddr) -> Result<Permit, Refused> {
+    ///
+    /// None: the client is not known yet, and counted [later](Permit::count_client).
+    pub fn admit(this: &Arc<Self>, client: Option<IpAddr>) -> Result<Permit, Refused> {
         if this.open.fetch_add(1, Relaxed) >= this.limit.load(Relaxed) {
             this.open.fetch_sub(1, Relaxed);
             return Err(Refused);
@@ -70,8 +72,8 @@ impl Admission {
             admission: this.clone(),
             slot: None,
         };
-        if !this.slots.is_empty() {
-            permit.slot = this.count_client(client)?;
+        if let Some(client) = client {
+            permit.count_client(client)?;
         }
         Ok(permit)
     }
@@ -119,6 +121,19 @@ impl Admission {
     }
 }
 
+impl Permit {
+    /// Whose connection it is, once that is known.
+    ///
+    /// # Errors
+    /// As [`Admission::admit`], where this client has as many as it may.
+    pub fn count_client(&mut self, client: IpAddr) -> Result<(), Refused> {
+        if self.slot.is_none() && !self.admission.slots.is_empty() {
+            self.slot = self.admission.count_client(client)?;
+        }
+        Ok(())
+    }
+}
+
 impl Drop for Permit {
     fn drop(&mut self) {
         self.admission.open.fetch_sub(1, Relaxed);
@@ -133,8 +148,8 @@ mod tests {
     use super::*;
     use std::net::Ipv4Addr;
 
-    fn client(last: u8) -> IpAddr {
-        IpAddr::V4(Ipv4Addr::new(10, 0, 0, last))
+    fn client(last: u8) -> Option<IpAddr> {
+        Some(IpAddr::V4(Ipv4Addr::new(10, 0, 0, last)))
     }
 
     #[test]
@@ -162,6 +177,20 @@ mod tests {
             2,
             "refusals and ended connections count for nothing"
         );
+    }
+
+    #[test]
+    fn a_client_that_is_known_later_is_counted_then() {
+        let admission = Arc::new(Admission::new(100, Some(1)));
+        let mut permits: Vec<_> = (0..3)
+            .map(|_| Admission::admit(&admission, None).expect("nobody's yet"))
+            .collect();
+        let known = client(1).expect("an address");
+        assert_eq!(permits[0].count_client(known), Ok(()));
+        assert_eq!(permits[1].count_client(known), Err(Refused));
+        drop(permits.remove(0));
+        assert_eq!(permits[0].count_client(known), Ok(()));
+        assert_eq!(Admission::admit(&admission, client(1)).map(drop), Err(Refused));
     }
 
     #[test]

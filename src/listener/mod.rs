@@ -6,6 +6,7 @@
 //! accepts with a system call that cannot wait, so an accept is never in flight when the listener must go.
 
 mod admission;
+pub mod proxy_protocol;
 
 pub use admission::{Admission, Permit, Refused};
 
@@ -106,7 +107,10 @@ impl Listener {
 
     fn admit(&self, shard: &Rc<Shard>, accepted: net::Accepted) {
         use std::os::fd::AsRawFd;
-        match Admission::admit(&shard.admission, accepted.client.ip()) {
+        // A balancer's connections are many clients'.
+        let peer = accepted.client.ip();
+        let client = (!shard.live().snapshot.proxies.announces(peer)).then_some(peer);
+        match Admission::admit(&shard.admission, client) {
             Ok(permit) => {
                 shard.counters.connections_accepted.add(1);
                 let arrival = Arrival {
@@ -114,6 +118,7 @@ impl Listener {
                     listener: self.index,
                     permit,
                     new: true,
+                    secured: None,
                 };
                 let stays = match shard.lighter_for_new() {
                     Some(to) => shard.hand_over_new(to, arrival),
@@ -125,7 +130,10 @@ impl Listener {
             }
             Err(Refused) => {
                 shard.counters.connections_refused.add(1);
-                net::send_now(accepted.descriptor.as_raw_fd(), reply::TOO_MANY_CONNECTIONS);
+                // A client of TLS would take plain text for a broken peer; the end tells it as much.
+                if shard.live().acceptors[self.index].is_none() {
+                    net::send_now(accepted.descriptor.as_raw_fd(), reply::TOO_MANY_CONNECTIONS);
+                }
             }
         }
     }

@@ -178,6 +178,43 @@ pub(super) fn has_news(descriptor: RawFd) -> bool {
     !(result < 0 && io::Error::last_os_error().kind() == io::ErrorKind::WouldBlock)
 }
 
+/// What has come so far, as much as there is room for; it stays in the socket. 0: the other end has closed.
+///
+/// # Errors
+/// `WouldBlock` when nothing has come; else the connection is broken.
+pub fn peek_now(descriptor: RawFd, room: &mut [u8]) -> io::Result<usize> {
+    receive_now(descriptor, room, libc::MSG_PEEK)
+}
+
+/// Takes `length` bytes that have come and were looked at before.
+///
+/// # Errors
+/// They were not all there.
+pub fn take_now(descriptor: RawFd, mut length: usize) -> io::Result<()> {
+    let mut room = [0; 256];
+    while length > 0 {
+        let most = length.min(room.len());
+        match receive_now(descriptor, &mut room[..most], 0)? {
+            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+            taken => length -= taken,
+        }
+    }
+    Ok(())
+}
+
+fn receive_now(descriptor: RawFd, room: &mut [u8], flags: libc::c_int) -> io::Result<usize> {
+    // SAFETY: pointer and length are of one slice that lives through the call, which does not wait.
+    let received = unsafe {
+        libc::recv(
+            descriptor,
+            room.as_mut_ptr().cast(),
+            room.len(),
+            flags | libc::MSG_DONTWAIT,
+        )
+    };
+    usize::try_from(received).map_err(|_| io::Error::last_os_error())
+}
+
 /// Writes what fits without waiting; for a last word to a connection that is refused. Loss is accepted.
 pub fn send_now(descriptor: RawFd, bytes: &[u8]) {
     // SAFETY: pointer and length are of one slice that lives through the call.

@@ -13,10 +13,10 @@ pub use deadline::{Deadline, Deadlines, SWEEP};
 use listen::reset_on_close;
 pub use listen::{
     Accepted, BACKLOG, accept, bind, connect, connect_result, connect_unix, duplicate, local_address,
-    raise_descriptor_limit, refuse_new_connections, send_now, shut, shut_write,
+    peek_now, raise_descriptor_limit, refuse_new_connections, send_now, shut, shut_write, take_now,
 };
 pub use pipe::{Lent, PIPE, Pipe, Pipes};
-pub use secured::Insecure;
+pub use secured::{Detached, Insecure};
 pub use slab::{Slab, Slot};
 pub use wire::{Reader, Watch, Wire, WriteError, Writer};
 

@@ -4,7 +4,7 @@
 //! or several (what came was not for us: a ticket, half a record). Ciphertext lies in a buffer of the shard's only while
 //! it is read and decrypted; a wire that waits for readiness holds none.
 
-use super::{Buffer, Buffers, LARGE, Net, SMALL, Slab, Wire, listen, wire::Inbound};
+use super::{Buffer, Buffers, LARGE, Net, SMALL, Wire, listen, wire::Inbound};
 use crate::{
     clock::Tick,
     net::{Deadline, WriteError},
@@ -13,11 +13,11 @@ use crate::{
 };
 use std::{
     cell::{Cell, RefCell},
-    io,
-    os::fd::RawFd,
-    rc::Rc,
+    fmt, io,
+    os::fd::{AsRawFd, OwnedFd, RawFd},
 };
 
+/// Holds nothing of its shard's but the descriptor's number, so that it can be given to another.
 pub(super) struct Secured {
     session: RefCell<Session>,
     /// Never empty.
@@ -30,8 +30,8 @@ pub(super) struct Secured {
     writing: Cell<bool>,
     /// The peer is not told that this is the end: it must see that it was cut.
     silent: Cell<bool>,
-    descriptor: RawFd,
-    pub futures: Rc<Slab>,
+    /// The wire's; -1 while it has none.
+    descriptor: Cell<RawFd>,
 }
 
 /// What a read of the socket brought.
@@ -47,8 +47,19 @@ enum Got {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Insecure {
     Failed(tls::Failure),
+    /// What came is the beginning of a request in plain text.
+    NotTls,
     /// It ended within the handshake.
     Closed,
+}
+
+/// A wire's TLS without the wire, on its way to another shard.
+pub struct Detached(Box<Secured>);
+
+impl fmt::Debug for Detached {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Detached")
+    }
 }
 
 impl Secured {
@@ -59,18 +70,17 @@ impl Secured {
         mut session: Session,
     ) -> Result<Box<Self>, Insecure> {
         let mut plaintext = Vec::new();
+        // A client begins; a server has nothing to say to nothing.
         session
             .receive(&mut [], &mut plaintext)
             .map_err(Insecure::Failed)?;
-        while !session.is_established() {
-            let mut said = Buffer::from(session.take_outgoing());
-            while !said.is_empty() {
-                let (sent, rest) = socket.send(said).await;
-                said = rest;
-                match sent {
-                    Ok(length) if length > 0 => said.consume(length),
-                    _ => return Err(Insecure::Closed),
-                }
+        let mut first = true;
+        loop {
+            if !session.is_established() || session.is_awaited() {
+                say(socket, session.take_outgoing()).await?;
+            }
+            if session.is_established() {
+                break;
             }
             // A peer that takes its time, or never comes back, costs no buffer.
             socket.readable().await.map_err(|_| Insecure::Closed)?;
@@ -83,6 +93,11 @@ impl Secured {
                 net.buffers.give(heard);
                 return Err(Insecure::Closed);
             }
+            // The first byte of TLS is never a letter.
+            if std::mem::take(&mut first) && heard.filled().first().is_some_and(u8::is_ascii_uppercase) {
+                net.buffers.give(heard);
+                return Err(Insecure::NotTls);
+            }
             let received = session.receive(heard.filled_mut(), &mut plaintext);
             net.buffers.give(heard);
             if let Err(failure) = received {
@@ -91,7 +106,7 @@ impl Secured {
                 return Err(Insecure::Failed(failure));
             }
         }
-        // Our last words of the handshake go with the first request.
+        // Whatever is still to be said goes with the first request, or the first answer.
         Ok(Box::new(Self {
             session: RefCell::new(session),
             decrypted: RefCell::new((!plaintext.is_empty()).then(|| plaintext.into())),
@@ -99,8 +114,7 @@ impl Secured {
             reading: Cell::new(false),
             writing: Cell::new(false),
             silent: Cell::new(false),
-            descriptor: socket.descriptor(),
-            futures: net.futures.clone(),
+            descriptor: Cell::new(socket.descriptor()),
         }))
     }
 
@@ -386,7 +400,7 @@ impl Secured {
         let received = session.receive(heard.filled_mut(), plaintext.vector());
         buffers.give(heard);
         if received.is_err() && !self.writing.get() {
-            super::send_now(self.descriptor, &session.take_outgoing());
+            super::send_now(self.descriptor.get(), &session.take_outgoing());
         }
         if !plaintext.is_empty() {
             // Also before a failure or an end: the next read says that.
@@ -411,7 +425,7 @@ impl Drop for Secured {
         }
         let mut records = Vec::new();
         if self.session.get_mut().close(&mut records).is_ok() {
-            listen::send_now(self.descriptor, &records);
+            listen::send_now(self.descriptor.get(), &records);
         }
     }
 }
@@ -428,6 +442,55 @@ impl Wire {
         self.secured = Some(secured);
         Ok(())
     }
+
+    /// The server's side of the same, on a connection that has just been accepted.
+    ///
+    /// # Errors
+    /// As [`secure`](Self::secure), but for a client that has to be told in plain text.
+    pub async fn accept(&mut self, net: &Net, session: Session) -> Result<tls::Peer, Insecure> {
+        let secured = Secured::establish(net, &self.socket, session).await?;
+        let peer = secured.session.borrow_mut().peer();
+        // Also where its certificate is not good any more: then the end is all that it hears.
+        self.secured = Some(secured);
+        peer.map_err(Insecure::Failed)
+    }
+
+    /// A connection that another shard began; its TLS, if it has any, goes on where it was.
+    ///
+    /// # Errors
+    /// The driver refused the descriptor.
+    pub fn adopt(net: &Net, descriptor: OwnedFd, detached: Option<Detached>) -> io::Result<Self> {
+        let raw = descriptor.as_raw_fd();
+        let mut wire = Self::new(net, descriptor)?;
+        if let Some(Detached(secured)) = detached {
+            secured.descriptor.set(raw);
+            wire.secured = Some(secured);
+        }
+        Ok(wire)
+    }
+
+    /// Its TLS, for the wire of another shard that will go on with the same connection. Nothing may be under way, or
+    /// unread; afterwards this wire can only be closed, and says no end.
+    pub fn detach(&mut self) -> Option<Detached> {
+        debug_assert!(self.is_sound() && !self.has_unread());
+        let secured = self.secured.take()?;
+        secured.descriptor.set(-1);
+        Some(Detached(secured))
+    }
+}
+
+/// In full, whatever the peer takes at a time. The wire's deadline is the caller's to set.
+async fn say(socket: &Socket, words: Vec<u8>) -> Result<(), Insecure> {
+    let mut said = Buffer::from(words);
+    while !said.is_empty() {
+        let (sent, rest) = socket.send(said).await;
+        said = rest;
+        match sent {
+            Ok(length) if length > 0 => said.consume(length),
+            _ => return Err(Insecure::Closed),
+        }
+    }
+    Ok(())
 }
 
 /// A buffer to read into, with what must stand before it.

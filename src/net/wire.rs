@@ -4,13 +4,14 @@
 //! A stream is plain or [secured](Wire::secure); what is buffered, read and written here is plaintext either way. A plain
 //! one pays for the other kind with a look at a pointer for each operation.
 
-use super::{Buffer, Buffers, Deadline, Net, Slot, secured::Secured};
+use super::{Buffer, Buffers, Deadline, Net, Slab, Slot, secured::Secured};
 use crate::{clock::Tick, runtime::Socket};
 use std::{
     future::Future,
     io,
     os::fd::OwnedFd,
     pin::Pin,
+    rc::Rc,
     task::{Context, Waker},
 };
 
@@ -24,6 +25,8 @@ pub struct Wire {
     pub(super) secured: Option<Box<Secured>>,
     pub(super) socket: Socket,
     inbound: Inbound,
+    /// Where the futures of a secured wire live; a plain one has none that are worth a place.
+    futures: Rc<Slab>,
 }
 
 /// What was read and not yet consumed.
@@ -45,6 +48,7 @@ impl Wire {
             secured: None,
             socket,
             inbound: Inbound::Nothing,
+            futures: net.futures.clone(),
         })
     }
 
@@ -56,6 +60,7 @@ impl Wire {
                 inbound: &mut self.inbound,
                 deadline: &self.deadline,
                 secured: self.secured.as_deref(),
+                futures: &self.futures,
             },
             Writer {
                 socket: &self.socket,
@@ -122,7 +127,7 @@ impl Wire {
         &self.socket
     }
 
-    /// Its descriptor is all there is of it: it can be spliced, or given to another shard.
+    /// Its descriptor is all there is of it: it can be spliced.
     pub fn is_plain(&self) -> bool {
         self.secured.is_none()
     }
@@ -162,6 +167,7 @@ pub struct Reader<'w> {
     inbound: &'w mut Inbound,
     pub deadline: &'w Deadline,
     secured: Option<&'w Secured>,
+    futures: &'w Rc<Slab>,
 }
 
 impl Reader<'_> {
@@ -256,7 +262,7 @@ impl Reader<'_> {
     pub async fn fill(&mut self, buffers: &Buffers, large: bool) -> io::Result<usize> {
         if let Some(secured) = self.secured {
             let filling = secured.fill(self.socket, self.inbound, buffers);
-            return secured.futures.hold(filling).await;
+            return self.futures.hold(filling).await;
         }
         let buffer = match std::mem::replace(self.inbound, Inbound::InFlight) {
             Inbound::Held(buffer) => buffer,
@@ -298,7 +304,7 @@ impl Reader<'_> {
     pub async fn fill_ready(&mut self, buffers: &Buffers) -> io::Result<usize> {
         if let Some(secured) = self.secured {
             let filling = secured.fill_ready(self.socket, self.inbound, buffers);
-            return secured.futures.hold(filling).await;
+            return self.futures.hold(filling).await;
         }
         let buffer = match std::mem::replace(self.inbound, Inbound::InFlight) {
             Inbound::Held(buffer) => buffer,
@@ -339,7 +345,7 @@ impl Reader<'_> {
         debug_assert!(self.buffered().is_empty() && buffer.is_empty());
         if let Some(secured) = self.secured {
             let reading = secured.read_into(self.socket, buffer, buffers);
-            return secured.futures.hold(reading).await;
+            return self.futures.hold(reading).await;
         }
         *self.inbound = Inbound::InFlight;
         let (result, buffer) = self.socket.receive(buffer).await;
@@ -397,7 +403,7 @@ impl Writer<'_> {
     ) -> (Result<(), WriteError>, Buffer) {
         if let Some(secured) = self.secured {
             let writing = secured.write_all(self.socket, self.deadline, net, idle, buffer);
-            return secured.futures.hold(writing).await;
+            return net.futures.hold(writing).await;
         }
         let mut written = 0;
         if let Some(length) = self.socket.send_at_once(buffer.filled()) {
@@ -432,7 +438,7 @@ impl Writer<'_> {
     pub async fn shut(&self, net: &Net, idle: Tick) {
         if let Some(secured) = self.secured {
             let shutting = secured.shut(self.socket, self.deadline, net, idle);
-            return secured.futures.hold(shutting).await;
+            return net.futures.hold(shutting).await;
         }
         super::shut_write(self.socket.descriptor());
     }

@@ -118,7 +118,10 @@ pub fn render_json(record: &Record<'_>, out: &mut Vec<u8>) {
     out.push(b'"');
     address(out, record.client.ip());
     out.push(b'"');
-    number(out, "client_port", record.client.port().into());
+    // An address that a proxy in front names comes without.
+    if record.client.port() > 0 {
+        number(out, "client_port", record.client.port().into());
+    }
     text(out, "protocol", record.protocol.as_str().as_bytes());
     text(out, "method", record.method);
     text(out, "host", record.host);
@@ -159,6 +162,12 @@ pub fn render_json(record: &Record<'_>, out: &mut Vec<u8>) {
     }
     if !record.client_id.is_empty() {
         text(out, "client_id", record.client_id);
+    }
+    if !record.tls.is_empty() {
+        text(out, "tls", record.tls.as_bytes());
+    }
+    if !record.client_certificate.is_empty() {
+        text(out, "client_certificate", record.client_certificate.as_bytes());
     }
     if record.truncated {
         key(out, "truncated");

@@ -22,6 +22,11 @@ impl Counter {
         self.0.store(self.0.load(Relaxed).wrapping_sub(n), Relaxed);
     }
 
+    /// For the few that are the newest of what was measured.
+    pub fn set(&self, n: u64) {
+        self.0.store(n, Relaxed);
+    }
+
     pub fn get(&self) -> u64 {
         self.0.load(Relaxed)
     }
@@ -67,12 +72,19 @@ macro_rules! counters {
 counters! {
     /// Requests whose head was read whole, or was refused.
     requests,
+    /// TLS handshakes of clients that came to their end; `resumed` of them were short ones.
+    handshakes,
+    handshakes_resumed,
+    /// Those that did not: garbage, no certificate, out of time.
+    handshakes_failed,
     /// By this shard's listeners, whichever shard then serves them.
     connections_accepted,
     /// Served by this shard. A level, not a sum over time.
     connections_open,
     /// Closed at once because a connection cap was reached.
     connections_refused,
+    /// Closed because no header of the PROXY protocol stood in front, or a wrong one.
+    announcements_refused,
     /// Accepted here and served by another shard, which had fewer.
     connections_handed_over,
     /// Given to a less busy shard between two requests.

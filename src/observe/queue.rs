@@ -182,6 +182,14 @@ fn encode(record: &Record<'_>, out: &mut Vec<u8>) {
         ];
         cut |= put_strings(&strings, out);
     }
+    if !record.tls.is_empty() {
+        flags |= HAS_TLS;
+        let strings = [
+            (record.tls.as_bytes(), NAME_LIMIT),
+            (record.client_certificate.as_bytes(), NAME_LIMIT),
+        ];
+        cut |= put_strings(&strings, out);
+    }
     if cut || record.truncated {
         flags |= TRUNCATED;
     }
@@ -281,10 +289,16 @@ impl<'a> Reader<'a> {
             request_id: self.bytes()?,
             policy: "",
             client_id: b"",
+            tls: "",
+            client_certificate: "",
         };
         if flags & HAS_POLICY_FACTS != 0 {
             record.policy = self.name()?;
             record.client_id = self.bytes()?;
+        }
+        if flags & HAS_TLS != 0 {
+            record.tls = self.name()?;
+            record.client_certificate = self.name()?;
         }
         Some(record)
     }
@@ -334,6 +348,7 @@ const HTTP_10: u8 = 2;
 const HAS_ENDPOINT: u8 = 4;
 const TRUNCATED: u8 = 8;
 const HAS_POLICY_FACTS: u8 = 16;
+const HAS_TLS: u8 = 32;
 
 /// Bytes of `namespace/name`: two Kubernetes names of 253 bytes and the slash.
 const NAME_LIMIT: usize = 507;
@@ -360,8 +375,8 @@ const LONGEST_RECORD: usize = 1
     + 2 * 18
     + 2
     + 5
-    + 8 * 2
-    + 3 * NAME_LIMIT
+    + 10 * 2
+    + 5 * NAME_LIMIT
     + CLIENT_ID_LIMIT
     + METHOD_LIMIT
     + TARGET_LIMIT

@@ -45,6 +45,10 @@ pub struct Record<'a> {
     pub policy: &'a str,
     /// The client application, as the access policies found it; empty where none did. As sent: any bytes.
     pub client_id: &'a [u8],
+    /// The version of the client's TLS; "" in plain text.
+    pub tls: &'a str,
+    /// Whose certificate the client has shown; "" where none.
+    pub client_certificate: &'a str,
     /// Whether a string was cut on its way through the queue; false when a shard makes the record.
     pub truncated: bool,
 }
@@ -106,6 +110,8 @@ impl Default for Record<'_> {
             ended: None,
             policy: "",
             client_id: b"",
+            tls: "",
+            client_certificate: "",
             truncated: false,
         }
     }

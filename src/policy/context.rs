@@ -1,8 +1,11 @@
 //! What surrounds an exchange: the shard it runs on, the ends of its connection, its API.
 
-use super::rate_limit::{HashKey, Leases};
-use crate::{clock::Tick, observe::message::MessageLog};
-use std::{net::SocketAddr, num::NonZeroU32};
+use super::{
+    rate_limit::{HashKey, Leases},
+    shared::Desk,
+};
+use crate::{clock::Tick, observe::message::MessageLog, tls};
+use std::{net::SocketAddr, num::NonZeroU32, rc::Rc};
 
 /// What a hook may look at beside the message.
 pub struct Context<'e> {
@@ -20,6 +23,8 @@ pub struct Context<'e> {
     pub path: &'e [u8],
     /// `http` or `https`.
     pub scheme: &'static str,
+    /// What the client's TLS said of it; none where it came in plain text.
+    pub peer: Option<&'e tls::Peer>,
     /// `namespace/name`.
     pub api: &'e str,
     /// Given to the request, for the case that it brought none.
@@ -40,4 +45,6 @@ pub struct ShardParts<'p> {
     /// `namespace/name` of the API or the Service, a space, that of the binding: what stays the same when a configuration
     /// is loaded again.
     pub name: &'p str,
+    /// Where shared storage is asked; None: there is none.
+    pub desk: Option<&'p Rc<Desk>>,
 }

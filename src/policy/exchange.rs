@@ -3,7 +3,7 @@
 //! Policies never wait: a hook that cannot go on says what it needs ([`Wait`]) and is called again when that is there.
 //! So all of them are replayed in tests without a socket, and those that never wait pay nothing for those that do.
 
-use super::{Authentication, Context, Filter, view::ExchangeView};
+use super::{Authentication, Context, Filter, Signal, view::ExchangeView};
 use crate::{
     fault::{Fault, Kind, Phase},
     http1::{Headers, Known, RequestHead},
@@ -121,6 +121,9 @@ pub enum Wait {
     Call(Box<Outcall>),
     /// Milliseconds. `on_resume` is called with [`Event::Slept`].
     Sleep(u64),
+    /// What another part of the shard will tell; at most so many milliseconds, which are to be few. `on_resume` is called
+    /// with [`Event::Slept`] either way.
+    Signal { signal: Signal, at_most: u64 },
 }
 
 /// What a policy waited for.

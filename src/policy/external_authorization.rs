@@ -180,8 +180,15 @@ impl ExternalAuthorization {
                 "X-Forwarded-Proto",
                 Some(request.context.scheme.as_bytes().to_vec()),
             ),
+            (
+                "X-Forwarded-Client-Cert",
+                (request.context.peer)
+                    .and_then(|peer| peer.forwarded.as_deref())
+                    .map(|forwarded| forwarded.as_bytes().to_vec()),
+            ),
         ] {
-            headers.retain(|(written, _)| !written.eq_ignore_ascii_case(name));
+            // Nor by another spelling, which the service may take for the same.
+            headers.retain(|(written, _)| !written.replace('_', "-").eq_ignore_ascii_case(name));
             if !self.is_added(name.as_bytes()) {
                 headers.extend(value.map(|value| (name.to_owned(), value)));
             }

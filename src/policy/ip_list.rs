@@ -1,15 +1,13 @@
 //! `ip-allowlist-flex`, `ip-blocklist-flex`: who may by address.
 
-mod addresses;
-
 use super::{Refusal, Request, Step, expression};
 use crate::{
+    addresses::{Addresses, address},
     expr::{Scope, Template, Value},
     fault::Kind,
     located::{Located, Origin, Problems},
     object,
 };
-use addresses::{Addresses, address};
 use std::net::IpAddr;
 
 object! {

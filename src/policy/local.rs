@@ -1,6 +1,6 @@
 //! What a policy keeps on one shard, from one request to the next.
 
-use std::{cell::RefCell, rc::Rc};
+use std::cell::RefCell;
 
 /// One for each policy of a chain, made when a configuration goes live on a shard. Never seen by another thread, and
 /// borrowed only within a hook, which does not wait.
@@ -16,5 +16,5 @@ pub enum Local {
     Introspection(super::introspection::IntrospectionLocal),
     Jwt(super::jwt::JwtLocal),
     /// What is stored; an answer on its way into it outlives the hook.
-    Cache(Rc<RefCell<super::http_caching::Store>>),
+    Cache(super::http_caching::CacheLocal),
 }

@@ -3,16 +3,19 @@
 use super::{
     Contracts,
     jwt::{KeySource, Place},
+    shared::SharedCache,
 };
 use crate::{
     expr::{Scope, Template},
     located::{Located, Problems},
+    storage,
 };
 use std::sync::Arc;
 
 /// Where a policy is compiled for.
 pub struct Site<'s> {
     owner: &'s str,
+    binding: String,
     upstreams: &'s mut dyn Upstreams,
 }
 
@@ -37,6 +40,23 @@ pub trait Upstreams {
     fn contracts(&self, _owner: &str) -> Arc<Contracts> {
         Arc::default()
     }
+
+    fn shared_storage(&self) -> SharedStorage {
+        SharedStorage::None
+    }
+
+    /// Takes it up: control is told of it.
+    fn shared_cache(&mut self, _cache: &Arc<SharedCache>) {}
+}
+
+/// What replicas share what they share through.
+#[derive(Debug, Clone)]
+pub enum SharedStorage {
+    Redis(Arc<storage::Settings>),
+    /// Nothing, and somebody said that it is to be so.
+    Local,
+    /// Nobody said anything.
+    None,
 }
 
 /// Where a policy's own calls go.
@@ -51,7 +71,33 @@ pub struct Destination {
 impl<'s> Site<'s> {
     /// `owner` is `namespace/name` of the API or the Service that the policy is bound to.
     pub fn new(owner: &'s str, upstreams: &'s mut dyn Upstreams) -> Self {
-        Self { owner, upstreams }
+        Self {
+            owner,
+            binding: String::new(),
+            upstreams,
+        }
+    }
+
+    /// `namespace/name` of the binding.
+    #[must_use]
+    pub fn of_binding(mut self, binding: String) -> Self {
+        self.binding = binding;
+        self
+    }
+
+    /// Of the owner, a space, that of the binding: what is the same on all replicas.
+    pub fn name(&self) -> String {
+        format!("{} {}", self.owner, self.binding)
+    }
+
+    pub fn shared_storage(&self) -> SharedStorage {
+        self.upstreams.shared_storage()
+    }
+
+    /// Makes it known to control.
+    pub fn shared_cache(&mut self, cache: Arc<SharedCache>) -> Arc<SharedCache> {
+        self.upstreams.shared_cache(&cache);
+        cache
     }
 
     /// `namespace/name` of the API or the Service.

@@ -2,7 +2,7 @@
 
 use super::{Authentication, Context};
 use crate::{
-    expr::{self, Attribute, Tree, Value, View},
+    expr::{self, Array, Attribute, ClientCertificate, Tree, Value, View},
     http1::{Headers, RequestHead, Version},
 };
 use std::{borrow::Cow, cell::OnceCell};
@@ -66,6 +66,8 @@ impl View for ExchangeView<'_> {
             Attribute::LocalAddress => Cow::Owned(self.context.local.to_string().into_bytes()),
             Attribute::RemoteAddress => Cow::Owned(self.context.client.to_string().into_bytes()),
             Attribute::Scheme => Cow::Borrowed(self.context.scheme.as_bytes()),
+            Attribute::TlsVersion => Cow::Borrowed(self.context.peer?.version.as_bytes()),
+            Attribute::TlsCipherSuite => Cow::Borrowed(self.context.peer?.suite.as_bytes()),
             Attribute::Version => Cow::Borrowed(match head.version {
                 Version::Http10 => b"HTTP/1.0",
                 Version::Http11 => b"HTTP/1.1",
@@ -95,6 +97,30 @@ impl View for ExchangeView<'_> {
 
     fn authentication(&self, field: expr::Authentication) -> Value<'_> {
         self.authentication.value(field)
+    }
+
+    fn client_certificate(&self, field: ClientCertificate) -> Value<'_> {
+        let Some(certificate) = self.context.peer.and_then(|peer| peer.certificate.as_deref()) else {
+            return Value::Null;
+        };
+        fn text(text: &str) -> Value<'_> {
+            Value::borrowed(text)
+        }
+        fn list(all: &[String]) -> Value<'_> {
+            Value::Array(Array::from_values(all.iter().map(|one| text(one)).collect()))
+        }
+        match field {
+            ClientCertificate::Subject => text(&certificate.subject),
+            ClientCertificate::CommonName => (certificate.common_name.as_deref()).map_or(Value::Null, text),
+            ClientCertificate::Issuer => text(&certificate.issuer),
+            ClientCertificate::SerialNumber => text(&certificate.serial_number),
+            ClientCertificate::Fingerprint => text(&certificate.fingerprint),
+            ClientCertificate::NotBefore => text(&certificate.not_before),
+            ClientCertificate::NotAfter => text(&certificate.not_after),
+            ClientCertificate::DnsNames => list(&certificate.dns_names),
+            ClientCertificate::Uris => list(&certificate.uris),
+            ClientCertificate::Emails => list(&certificate.emails),
+        }
     }
 
     fn payload(&self) -> Option<&[u8]> {

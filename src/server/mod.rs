@@ -9,15 +9,19 @@ mod sizes;
 pub use options::{AdminAddress, LogLevel, ProcessOptions, RunOptions};
 
 use crate::{
-    admin::{self, AdminState, Readiness},
+    admin::{self, AdminState, Readiness, ShownCertificate},
     control::{
         jwks::{self, KeySources},
         logs::AccessLog,
         ports, resolve, runtime_log,
+        shared_storage::{Purpose, Storage, caches::Caches},
+        tickets,
     },
     net,
     runtime::{self, Chosen, DriverChoice},
     shard::{Message, snapshot::Snapshot},
+    tls::Tickets,
+    upstream::cluster,
 };
 use shards::{Ended, Shards};
 use signals::Signals;
@@ -26,7 +30,7 @@ use std::{
     net::{IpAddr, SocketAddr},
     process::ExitCode,
     sync::Arc,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 use tokio::sync::watch;
 
@@ -134,6 +138,7 @@ async fn serve(options: RunOptions) -> Result<(), String> {
         .or(snapshot.runtime.shards)
         .unwrap_or_else(|| sizes::default_shards(cpus.len()));
     check_sizes(&snapshot, count, cpus.len());
+    warn_of_the_unverified(&snapshot);
 
     // Everything that can fail, fails before there is traffic. Signals come first: one sent from here on is
     // honoured, not lost.
@@ -157,17 +162,39 @@ async fn serve(options: RunOptions) -> Result<(), String> {
     };
     let (stop, stopped) = watch::channel(false);
     let state = Arc::new(AdminState::new());
+    state.set_certificates(certificates(&snapshot));
     if let Some(listener) = admin_listener(process.admin).await? {
         tokio::spawn(admin::serve(listener, state.clone(), stopped.clone()));
     }
 
     let names = names(&snapshot);
-    let mut key_sources = KeySources::new(snapshot.key_sources.iter().cloned());
+    let mut key_sources = KeySources::new(
+        snapshot.key_sources.iter().cloned(),
+        snapshot.policy_calls.clone(),
+    );
     let (resolved, keys) = tokio::join!(
         resolve::resolve_all_once(&names, FIRST_RESOLUTION),
         key_sources.first(FIRST_KEYS)
     );
-    let mut shards = Shards::start(&snapshot, &chosen, count, &cpus, sockets)?;
+    let storage = (snapshot.shared_storage.clone()).map(|settings| Storage::new(settings, stopped.clone()));
+    if let Some(storage) = &storage {
+        state.set_storage(storage.clone());
+    }
+    let caches = (storage.as_ref())
+        .filter(|_| !snapshot.shared_caches.is_empty())
+        .map(|storage| {
+            Caches::new(
+                storage.link(Purpose::Caches),
+                snapshot.shared_caches.iter().cloned(),
+            )
+        });
+    let (post, caches) = caches.unzip();
+    let tickets = Tickets::new(snapshot.ticket_secret.as_ref(), SystemTime::now())?;
+    let mut shards = Shards::start(&snapshot, &chosen, count, &cpus, sockets, post.as_ref(), &tickets)?;
+    if let Some(caches) = caches {
+        tokio::spawn(caches.run(shards.outboxes(), stopped.clone()));
+    }
+    tokio::spawn(tickets::run(tickets, stopped.clone()));
     state.set_shards(shards.counters());
     for resolution in resolved {
         shards.resolved(&resolution.host, &resolution.addresses);
@@ -306,9 +333,39 @@ fn check_sizes(snapshot: &Snapshot, shards: usize, cpus: usize) {
     }
 }
 
+fn certificates(snapshot: &Snapshot) -> Vec<ShownCertificate> {
+    let pairs = snapshot.listeners.iter().flat_map(|listener| {
+        let pairs = listener.tls.iter().flat_map(|server| server.certificates());
+        pairs.map(|pair| (listener.address, pair.facts()))
+    });
+    let shown = pairs.map(|(address, facts)| ShownCertificate {
+        address: address.to_string(),
+        subject: facts.subject.clone(),
+        dns_names: facts.dns_names.clone(),
+        not_after: facts.not_after.clone(),
+        expires: facts.expires,
+    });
+    shown.collect()
+}
+
+/// Each start says it again: a switch that was thrown while searching for a fault is easily forgotten.
+fn warn_of_the_unverified(snapshot: &Snapshot) {
+    let unverified = |spec: &&cluster::Spec| {
+        let mut targets = spec.endpoints.iter().filter_map(|endpoint| endpoint.tls.as_ref());
+        targets.any(|target| !target.verifies())
+    };
+    for spec in snapshot.clusters.iter().filter(unverified) {
+        tracing::warn!(
+            service = spec.name,
+            "skipValidation: whoever answers for this service is believed to be it; anybody between here and there can \
+             read and change what is sent"
+        );
+    }
+}
+
 /// Every name behind which an upstream is; IP literals need no resolving.
 fn names(snapshot: &Snapshot) -> Vec<String> {
-    use crate::upstream::cluster::EndpointAddress;
+    use cluster::EndpointAddress;
     let endpoints = snapshot.clusters.iter().flat_map(|cluster| &cluster.endpoints);
     let names: BTreeSet<&String> = endpoints
         .filter_map(|endpoint| match &endpoint.address {

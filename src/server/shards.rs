@@ -7,9 +7,13 @@ use crate::{
         counters::{Counters, Totals},
         queue::{RecordReceiver, queue},
     },
-    policy::rate_limit::{Bank, HashKey, keys_for_memory},
+    policy::{
+        rate_limit::{Bank, HashKey, keys_for_memory},
+        shared::Post,
+    },
     runtime::Chosen,
     shard::{self, Board, Message, Outbox, Parts, Peers, Start, inbox, snapshot::Snapshot},
+    tls::Tickets,
 };
 use std::{
     hash::{BuildHasher, RandomState},
@@ -55,6 +59,8 @@ impl Shards {
         count: usize,
         cpus: &[core_affinity::CoreId],
         sockets: Vec<Vec<OwnedFd>>,
+        storage: Option<&Arc<dyn Post>>,
+        tickets: &Arc<Tickets>,
     ) -> Result<Self, String> {
         let limits = &snapshot.limits;
         let admission = Arc::new(Admission::new(limits.connections, limits.connections_per_client));
@@ -106,6 +112,8 @@ impl Shards {
                     peers: Peers::new(index, board.clone(), all.outboxes.clone()),
                     shards,
                     bank: bank.clone(),
+                    storage: storage.map(|post| (post.clone(), index)),
+                    tickets: tickets.clone(),
                     seed: seeds.hash_one(index + 1),
                 },
                 listeners,
@@ -232,13 +240,24 @@ mod tests {
         let snapshot = Snapshot {
             listeners: vec![Listener {
                 address,
+                tls: None,
                 routes: route::Table::<Api, Forward>::new(Vec::new()),
             }],
             ..Snapshot::default()
         };
         let file = std::fs::File::open("/proc/self/exe").expect("a file");
         let chosen = choose(DriverChoice::Epoll).expect("epoll");
-        Shards::start(&Arc::new(snapshot), &chosen, 1, &[], vec![vec![file.into()]]).expect("a thread")
+        let tickets = Tickets::new(None, std::time::SystemTime::now()).expect("keys");
+        Shards::start(
+            &Arc::new(snapshot),
+            &chosen,
+            1,
+            &[],
+            vec![vec![file.into()]],
+            None,
+            &tickets,
+        )
+        .expect("a thread")
     }
 
     #[tokio::test]

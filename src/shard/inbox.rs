@@ -3,11 +3,11 @@
 //!
 //! A waker across threads would need monoio's `sync` machinery on every park; a socket is what a shard waits
 //! on anyhow, on both drivers. Messages are rare (reload, names, drain, a connection handed over), so a byte each
-//! costs nothing.
+//! costs nothing; what shared storage tells comes as many as there are, with one byte.
 
 use crate::{
     connection::Arrival,
-    policy::jwt::KeySet,
+    policy::{jwt::KeySet, shared::Told},
     runtime::{Driver, Socket},
 };
 use std::{
@@ -26,6 +26,8 @@ pub enum Message {
     },
     /// The keys of the snapshot's source of this index.
     Keys { source: usize, keys: Arc<KeySet> },
+    /// What shared storage had of what this shard has asked for.
+    Told(Told),
     /// Accept what is queued, close the listeners, answer with `Connection: close`, end when the last
     /// connection has.
     Drain,
@@ -77,6 +79,17 @@ impl Outbox {
     /// A shard that has ended does not listen; that is not an error here.
     pub fn send(&self, message: Message) {
         if self.letters.send(Letter::Message(message)).is_ok() {
+            self.ring();
+        }
+    }
+
+    /// All of them, with one look by the shard.
+    pub fn send_all(&self, messages: Vec<Message>) {
+        let mut sent = false;
+        for message in messages {
+            sent |= self.letters.send(Letter::Message(message)).is_ok();
+        }
+        if sent {
             self.ring();
         }
     }

@@ -3,6 +3,7 @@
 use super::snapshot::Snapshot;
 use crate::{
     policy::{Local, ShardParts, jwt::KeySet},
+    tls,
     upstream::{Cluster, Hosts},
 };
 use std::{net::IpAddr, rc::Rc, sync::Arc};
@@ -13,21 +14,33 @@ pub struct Live {
     pub clusters: Vec<Cluster>,
     /// What policies keep on this shard: in the order of `snapshot.chains`, one for each policy.
     pub locals: Vec<Vec<Local>>,
+    /// In the order of `snapshot.listeners`; None for those in plain text.
+    pub acceptors: Vec<Option<tls::Acceptor>>,
 }
 
 impl Live {
     /// `parts.name` is of no account.
-    pub fn new(snapshot: Arc<Snapshot>, hosts: &Rc<Hosts>, parts: &ShardParts<'_>) -> Self {
+    pub fn new(
+        snapshot: Arc<Snapshot>,
+        hosts: &Rc<Hosts>,
+        parts: &ShardParts<'_>,
+        tickets: &Arc<tls::Tickets>,
+    ) -> Self {
         let clusters = snapshot.clusters.iter().cloned();
         let clusters = clusters.map(|spec| Cluster::new(spec, hosts.clone())).collect();
         let chains = snapshot.chains.iter();
         let locals = chains
             .map(|chain| chain.policies.locals(&chain.owner, parts))
             .collect();
+        let servers = snapshot.listeners.iter().map(|listener| listener.tls.as_ref());
+        let acceptors = servers
+            .map(|server| server.map(|server| server.acceptor(tickets)))
+            .collect();
         Self {
             snapshot,
             clusters,
             locals,
+            acceptors,
         }
     }
 

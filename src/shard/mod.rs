@@ -2,6 +2,7 @@
 //! `Rc<Shard>`; nothing here is locked, because nothing here is shared with another thread.
 
 mod balance;
+mod handshakes;
 mod inbox;
 mod live;
 mod peers;
@@ -9,6 +10,7 @@ mod run;
 pub mod snapshot;
 
 pub use balance::Pace;
+pub use handshakes::{Handshake, Handshakes};
 pub use inbox::{Inbox, Letter, Message, Outbox, inbox};
 pub use live::Live;
 pub use peers::{Board, Move, Peers};
@@ -25,9 +27,11 @@ use crate::{
     policy::{
         self, ShardParts,
         rate_limit::{Bank, Leases},
+        shared::{Desk, Post, Told},
     },
     route,
     runtime::{self, Driver},
+    tls,
     upstream::Hosts,
 };
 use snapshot::Snapshot;
@@ -65,6 +69,12 @@ pub struct Shard {
     pub leases: Leases,
     /// A task is under way that gives back what of it is not spent.
     lending: Cell<bool>,
+    /// Where answers of shared storage are waited for; None: there is none.
+    desk: Option<Rc<Desk>>,
+    /// Of clients that are not in yet.
+    pub handshakes: Handshakes,
+    /// For the acceptors of whatever configuration comes next: tickets outlive one.
+    pub tickets: Arc<tls::Tickets>,
 }
 
 /// What an exchange writes into while it runs; recycled, so that a warm shard parses and routes without
@@ -109,6 +119,10 @@ pub struct Parts {
     pub shards: NonZeroU32,
     /// The process's.
     pub bank: Arc<Bank>,
+    /// The way to shared storage, and which of the shards this is.
+    pub storage: Option<(Arc<dyn Post>, usize)>,
+    /// The process's ticket keys; they outlive a configuration.
+    pub tickets: Arc<tls::Tickets>,
     /// Any number that differs between shards and processes.
     pub seed: u64,
 }
@@ -116,12 +130,16 @@ pub struct Parts {
 impl Shard {
     pub fn new(parts: Parts) -> Rc<Self> {
         let hosts = Rc::new(Hosts::default());
+        let desk = parts.storage.map(|(post, index)| Desk::new(post, index));
         let for_policies = ShardParts {
             shards: parts.shards,
             hash_key: parts.bank.hash_key(),
             name: "",
+            desk: desk.as_ref(),
         };
-        let live = Live::new(parts.snapshot, &hosts, &for_policies);
+        // Each shard has its share: together they have no more than the process may.
+        let handshakes = parts.snapshot.limits.handshakes.div_ceil(parts.shards.get());
+        let live = Live::new(parts.snapshot, &hosts, &for_policies, &parts.tickets);
         Rc::new(Self {
             net: Net::new(parts.driver, Clock::new()),
             counters: parts.counters,
@@ -137,7 +155,17 @@ impl Shard {
             random: Cell::new(parts.seed | 1),
             leases: Leases::new(parts.bank, parts.shards),
             lending: Cell::new(false),
+            desk,
+            handshakes: Handshakes::new(handshakes as usize),
+            tickets: parts.tickets,
         })
+    }
+
+    /// What shared storage had.
+    pub fn told(&self, told: Told) {
+        if let Some(desk) = &self.desk {
+            desk.told(told);
+        }
     }
 
     /// The configuration in force. An exchange takes it once and keeps it to its end.

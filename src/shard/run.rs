@@ -64,6 +64,7 @@ async fn serve(start: Start) -> io::Result<()> {
                 shard.live().resolved(&name, &addresses);
             }
             Letter::Message(Message::Keys { source, keys }) => shard.live().keys_arrived(source, &keys),
+            Letter::Message(Message::Told(told)) => shard.told(told),
             Letter::Message(Message::Drain) => state.end(false),
             Letter::Message(Message::Cut) => state.end(true),
         })

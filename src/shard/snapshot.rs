@@ -2,13 +2,18 @@
 
 pub use crate::runtime::DriverChoice;
 use crate::{
+    addresses::Addresses,
     http1,
     observe::access_log,
-    policy::{self, jwt::KeySource},
-    route,
+    policy::{self, jwt::KeySource, shared::SharedCache},
+    route, storage, tls,
     upstream::cluster,
 };
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 
 #[derive(Debug)]
 pub struct Snapshot {
@@ -22,10 +27,19 @@ pub struct Snapshot {
     pub rate_limit_keys: Option<usize>,
     /// Where policies' keys are published; control fetches them.
     pub key_sources: Vec<Arc<KeySource>>,
+    /// What replicas share limits and caches through; None: each keeps its own.
+    pub shared_storage: Option<Arc<storage::Settings>>,
+    /// Caches whose answers lie there.
+    pub shared_caches: Vec<Arc<SharedCache>>,
     pub limits: Limits,
     pub runtime: Runtime,
     pub shutdown: Shutdown,
     pub access_log: Option<access_log::Spec>,
+    pub proxies: Proxies,
+    /// What replicas make the same session tickets with; None: this process's are its own.
+    pub ticket_secret: Option<tls::TicketSecret>,
+    /// Of the calls that policies make; None: the defaults.
+    pub policy_calls: Option<tls::Client>,
 }
 
 /// Empty, with the defaults of everything.
@@ -38,11 +52,32 @@ impl Default for Snapshot {
             outbound: Vec::new(),
             rate_limit_keys: None,
             key_sources: Vec::new(),
+            shared_storage: None,
+            shared_caches: Vec::new(),
             limits: Limits::default(),
             runtime: Runtime::default(),
             shutdown: Shutdown::default(),
             access_log: None,
+            proxies: Proxies::default(),
+            ticket_secret: None,
+            policy_calls: None,
         }
+    }
+}
+
+/// Whose word on a client's address counts.
+#[derive(Debug, Default)]
+pub struct Proxies {
+    /// Who puts the PROXY protocol's header in front of its connections; from them it must come. None: nobody.
+    pub announcing: Option<Addresses>,
+    /// Whose `X-Forwarded-For`, `-Proto` and `-Host` are believed, and nobody else's. None: they are passed on as they
+    /// come, and decide nothing here.
+    pub trusted: Option<Addresses>,
+}
+
+impl Proxies {
+    pub fn announces(&self, peer: IpAddr) -> bool {
+        self.announcing.as_ref().is_some_and(|from| from.contains(peer))
     }
 }
 
@@ -50,6 +85,8 @@ impl Default for Snapshot {
 #[derive(Debug)]
 pub struct Listener {
     pub address: SocketAddr,
+    /// None: plain.
+    pub tls: Option<tls::Server>,
     pub routes: route::Table<Api, Forward>,
 }
 
@@ -114,6 +151,10 @@ pub struct Limits {
     /// No byte of a request body → 408.
     pub body_idle: Duration,
     pub tunnel_idle: Duration,
+    /// From a connection to the end of its TLS handshake; closed silently.
+    pub handshake_timeout: Duration,
+    /// TLS handshakes of the process that are under way at once; past it the oldest is ended.
+    pub handshakes: u32,
 }
 
 impl Default for Limits {
@@ -127,6 +168,8 @@ impl Default for Limits {
             keep_alive_idle: Duration::from_secs(60),
             body_idle: Duration::from_secs(300),
             tunnel_idle: Duration::from_secs(300),
+            handshake_timeout: Duration::from_secs(10),
+            handshakes: 8192,
         }
     }
 }

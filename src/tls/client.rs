@@ -1,12 +1,12 @@
 //! The client half: settings as written, checked and shared, then with a server's name, then with its tickets.
 
-use super::{Failure, Session, Trust, trust};
+use super::{Failure, KeyPair, Protection, Session, Trust, certificate::sized, trust};
+use aws_lc_rs::digest::{self, SHA256};
 use rustls::{
-    ClientConfig, SupportedProtocolVersion,
+    ClientConfig,
     client::{Resumption, UnbufferedClientConnection},
-    crypto::{CryptoProvider, aws_lc_rs},
     pki_types::{CertificateDer, ServerName},
-    version::{TLS12, TLS13},
+    sign::SingleCertAndKey,
 };
 use std::{fmt, hash, sync::Arc};
 
@@ -18,14 +18,11 @@ pub struct ClientSpec {
     pub verify: bool,
     /// Instead of the host connected to: sent as SNI, and what the certificate must be for.
     pub server_name: Option<String>,
-    pub minimum: Version,
-    pub maximum: Version,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Version {
-    Tls12,
-    Tls13,
+    /// Shown to servers that ask for one.
+    pub certificate: Option<KeyPair>,
+    pub protection: Protection,
+    /// What is offered by ALPN; none: the extension is left out.
+    pub protocols: Vec<String>,
 }
 
 impl Default for ClientSpec {
@@ -34,8 +31,9 @@ impl Default for ClientSpec {
             trust: Trust::System,
             verify: true,
             server_name: None,
-            minimum: Version::Tls12,
-            maximum: Version::Tls13,
+            certificate: None,
+            protection: Protection::default(),
+            protocols: vec!["http/1.1".to_owned()],
         }
     }
 }
@@ -57,15 +55,7 @@ impl Client {
     /// # Errors
     /// What is wrong, to be put behind the field's name.
     pub fn new(spec: ClientSpec) -> Result<Self, String> {
-        let provider = Arc::new(aws_lc_rs::default_provider());
-        let versions: &[&SupportedProtocolVersion] = match (spec.minimum, spec.maximum) {
-            (Version::Tls12, Version::Tls13) => &[&TLS13, &TLS12],
-            (Version::Tls12, Version::Tls12) => &[&TLS12],
-            (Version::Tls13, Version::Tls13) => &[&TLS13],
-            (Version::Tls13, Version::Tls12) => {
-                return Err("the least TLS version is above the greatest".to_owned());
-            }
-        };
+        let (provider, versions) = spec.protection.provider()?;
         let builder = ClientConfig::builder_with_provider(provider.clone())
             .with_protocol_versions(versions)
             .map_err(|error| error.to_string())?
@@ -78,11 +68,28 @@ impl Client {
             let anybody = Arc::new(trust::AnyCertificate(provider.clone()));
             (builder.with_custom_certificate_verifier(anybody), Vec::new())
         };
-        let mut config = builder.with_no_client_auth();
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        let mut config = match &spec.certificate {
+            None => builder.with_no_client_auth(),
+            Some(pair) => {
+                let pair = SingleCertAndKey::from(pair.certified().clone());
+                builder.with_client_cert_resolver(Arc::new(pair))
+            }
+        };
+        config.alpn_protocols = (spec.protocols.iter())
+            .map(|name| name.clone().into_bytes())
+            .collect();
         config.resumption = Resumption::disabled();
-        let roots = digest(&provider, &roots);
+        let roots = digest_of(&roots);
         Ok(Self(Arc::new(Checked { spec, roots, config })))
+    }
+
+    pub fn spec(&self) -> &ClientSpec {
+        &self.0.spec
+    }
+
+    /// Whether servers have to prove who they are.
+    pub fn verifies(&self) -> bool {
+        self.0.spec.verify
     }
 
     /// For connections to `host`: a name, or an address without brackets.
@@ -131,6 +138,11 @@ pub struct Target {
 }
 
 impl Target {
+    /// Whether the server has to prove who it is.
+    pub fn verifies(&self) -> bool {
+        self.client.verifies()
+    }
+
     /// For the control plane, whose streams are another runtime's. Without tickets: it connects once an hour.
     pub fn config(&self) -> Arc<ClientConfig> {
         Arc::new(self.client.0.config.clone())
@@ -168,22 +180,19 @@ impl Connector {
     }
 }
 
-fn digest(provider: &CryptoProvider, certificates: &[CertificateDer<'_>]) -> [u8; 32] {
-    let mut digest = [0; 32];
-    let sha256 = (provider.cipher_suites.iter())
-        .filter_map(|suite| suite.tls13())
-        .map(|suite| suite.common.hash_provider)
-        .find(|hash| hash.output_len() == digest.len());
+/// Whether a certificate can be for this.
+pub fn is_server_name(name: &str) -> bool {
+    ServerName::try_from(name).is_ok()
+}
+
+fn digest_of(certificates: &[CertificateDer<'_>]) -> [u8; 32] {
+    let mut context = digest::Context::new(&SHA256);
     // Each with its length, or two different lists could run together the same.
-    if let Some(sha256) = sha256 {
-        let mut context = sha256.start();
-        for certificate in certificates {
-            context.update(&certificate.len().to_le_bytes());
-            context.update(certificate);
-        }
-        digest.copy_from_slice(context.finish().as_ref());
+    for certificate in certificates {
+        context.update(&certificate.len().to_le_bytes());
+        context.update(certificate);
     }
-    digest
+    sized(context.finish().as_ref())
 }
 
 /// One server's, of which rustls keeps as many as a burst of connections can use (8 of TLS 1.3).

@@ -71,6 +71,8 @@ impl Authority {
 
 const NAME: &str = "origin.test";
 
+mod server;
+
 /// A session and its server, and the bytes between them.
 struct Pair {
     session: Session,
@@ -347,7 +349,10 @@ fn who_is_believed() {
         Ok(())
     );
     let newest = ClientSpec {
-        minimum: Version::Tls13,
+        protection: Protection {
+            minimum: Version::Tls13,
+            ..Protection::default()
+        },
         ..authority.spec()
     };
     // Whoever speaks first of it: the server has nothing in common with us, and says so.
@@ -388,8 +393,11 @@ fn settings_that_are_wrong_are_told() {
         assert!(message.contains(says), "{trust:?}: {message}");
     }
     let backwards = ClientSpec {
-        minimum: Version::Tls13,
-        maximum: Version::Tls12,
+        protection: Protection {
+            minimum: Version::Tls13,
+            maximum: Version::Tls12,
+            suites: Vec::new(),
+        },
         ..authority.spec()
     };
     assert!(Client::new(backwards).is_err());

@@ -23,6 +23,14 @@ impl Trust {
     /// Reads files for [`Trust::System`].
     ///
     /// # Errors
+    /// A sentence for the operator.
+    pub fn check(&self) -> Result<(), String> {
+        self.store(&self.read()?).map(drop)
+    }
+
+    /// Reads files for [`Trust::System`].
+    ///
+    /// # Errors
     /// A sentence for the operator when nothing is there to trust.
     pub(super) fn read(&self) -> Result<Vec<CertificateDer<'static>>, String> {
         match self {

@@ -64,7 +64,7 @@ fn insecure(why: Insecure) -> Fault {
             Kind::CertificateName,
             "the upstream's certificate is for another name",
         ),
-        Insecure::Failed(Failure::CertificateUntrusted) => (
+        Insecure::Failed(Failure::CertificateUntrusted | Failure::NoCertificate) => (
             Kind::CertificateUntrusted,
             "the upstream's certificate is not one that is trusted",
         ),
@@ -73,7 +73,7 @@ fn insecure(why: Insecure) -> Fault {
             Kind::TlsFailed,
             "the upstream has no TLS version or cipher suite that is accepted here",
         ),
-        Insecure::Failed(Failure::Broken) => {
+        Insecure::Failed(Failure::Broken) | Insecure::NotTls => {
             (Kind::TlsFailed, "the upstream does not speak TLS as it should")
         }
         Insecure::Closed => (

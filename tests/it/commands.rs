@@ -113,24 +113,25 @@ fn names_that_are_not_known_are_refused_with_the_nearest() {
 #[test]
 fn what_is_not_there_yet_is_refused_by_name() {
     let good = config::api("http://127.0.0.1:9000").replace("@listen@", "127.0.0.1:8081");
-    for policy in ["spec-validation-flex", "tls", "tracing-flex"] {
+    for policy in ["spec-validation-flex", "tracing-flex"] {
         let binding = format!("targetRef: {{ name: test }}\npolicyRef: {{ name: {policy} }}\nconfig: {{}}");
         refused(
             &(good.clone() + &config::document("PolicyBinding", "b", &binding)),
             &[policy],
         );
     }
+    // TLS without a certificate.
     refused(
         &good.replace("http://127.0.0.1:8081", "https://127.0.0.1:8081"),
-        &["https"],
+        &["https", "`tls`"],
     );
     refused(
         &good.replace("http://127.0.0.1:9000", "h2://127.0.0.1:9000"),
         &["h2"],
     );
     refused(
-        &(good.clone() + &config::configuration("sharedStorage", "local: { enabled: true }")),
-        &["sharedStorage"],
+        &(good.clone() + &config::configuration("logging", "runtimeLogs: { logLevel: info }")),
+        &["logging"],
     );
     refused(
         &(good + &config::document("Extension", "mine", "a: b")),

@@ -2,8 +2,9 @@
 //! listen on become the test's, services become an origin of its own.
 
 use crate::support::{
-    Driver, Gateway, Origin, both_drivers, config,
+    Client, Driver, Gateway, Origin, both_drivers, config,
     message::{get_request, ok},
+    tls::Authority,
 };
 use std::path::Path;
 
@@ -35,7 +36,17 @@ fn placed(example: &str, origin: &str) -> (String, Vec<String>) {
             out += url;
         }
     }
-    (out + rest, paths)
+    (secured(&(out + rest), &mut paths), paths)
+}
+
+/// Addresses with TLS become the test's as well; one example has no other to listen on beside them.
+fn secured(example: &str, paths: &mut Vec<String>) -> String {
+    const LISTENS: &str = "https://0.0.0.0:8443";
+    for part in example.split(LISTENS).skip(1) {
+        let end = part.find(|char: char| char.is_whitespace() || "\"'},#`".contains(char));
+        paths.push(part[..end.unwrap_or(part.len())].to_owned());
+    }
+    example.replace(LISTENS, "https://@listen@")
 }
 
 /// `$NAME` stands for something in each of them.
@@ -58,13 +69,28 @@ fn runs(driver: Driver, name: &str, example: &str) {
         paths.push("/".to_owned());
     }
     let mut setup = Gateway::setup(driver, yaml);
+    // Keys of an example would be taken for somebody's: each run makes its own.
+    let authority = Authority::new();
+    let pair = authority.pair(&["localhost"]);
+    let root = std::fs::read_to_string(&authority.file).expect("PEM");
     for variable in variables(example) {
-        setup = setup.environment(&variable, "/something-as-long-as-a-secret-has-to-be");
+        let value = match variable.rsplit('_').nth(1) {
+            Some("KEY") if variable.ends_with("_PEM") => &pair.key_text,
+            Some("CERT") => &pair.crt_text,
+            Some("CA") => &root,
+            _ => "/something-as-long-as-a-secret-has-to-be",
+        };
+        setup = setup.environment(&variable, value);
     }
     let gateway = setup.start();
+    let client = authority.client(Some(&pair));
     for path in paths {
-        let answer = gateway
-            .client()
+        let mut connection = if example.contains("https://0.0.0.0") {
+            Client::connect_tls(gateway.address, &client)
+        } else {
+            gateway.client()
+        };
+        let answer = connection
             .send(get_request(&format!("{}/x", path.trim_end_matches('/')), ""))
             .response();
         assert!(

@@ -4,8 +4,9 @@ use super::{
     message::{Framing, Response, get_request},
     wire::{Broken, Wire},
 };
+use rustls::ClientConfig;
 use socket2::{Domain, Socket, Type};
-use std::net::SocketAddr;
+use std::{net::SocketAddr, sync::Arc};
 
 pub struct Client {
     pub wire: Wire,
@@ -19,6 +20,15 @@ impl Client {
 
     pub fn try_connect(address: SocketAddr) -> std::io::Result<Self> {
         Self::from(address, None)
+    }
+
+    /// Secured, with a server called `localhost`.
+    #[track_caller]
+    pub fn connect_tls(address: SocketAddr, config: &Arc<ClientConfig>) -> Self {
+        let mut client = Self::connect(address);
+        let shaken = client.wire.secure_to(config.clone(), "localhost");
+        shaken.unwrap_or_else(|e| panic!("a handshake with {address}: {e}"));
+        client
     }
 
     /// `receive`: the size of the kernel's receive buffer, for clients that do not read.

@@ -9,6 +9,35 @@ pub fn api(origin: &str) -> String {
     )
 }
 
+/// As [`api`], secured: `tls` is the policy's configuration, whole lines.
+pub fn secured(origin: &str, tls: &str) -> String {
+    let spec = format!(
+        "address: https://@listen@\nservices:\n  origin:\n    address: {origin}\npolicies:\n- policyRef: {{ name: tls }}\n  \
+         config:\n{}",
+        indented(tls, 4)
+    );
+    document("ApiInstance", "test", &spec)
+}
+
+/// `certificate` of a policy, from files.
+pub fn certificate(pair: &super::tls::Pair) -> String {
+    format!("certificate: {}\n", pair_of(pair))
+}
+
+/// A pair as a policy has it.
+pub fn pair_of(pair: &super::tls::Pair) -> String {
+    format!(
+        "{{ key: \"$file:{}\", crt: \"$file:{}\" }}",
+        pair.key.display(),
+        pair.crt.display()
+    )
+}
+
+/// A PEM text as a field's value: a block.
+pub fn block(field: &str, text: &str) -> String {
+    format!("{field}: |\n{}", indented(text, 2))
+}
+
 /// As [`api`], with further fields of the Service (whole lines) and the client's `Host` kept or not as they say.
 pub fn api_with_service(service: &str) -> String {
     [

@@ -11,6 +11,7 @@ pub mod message;
 pub mod origin;
 pub mod os;
 pub mod ports;
+pub mod redis;
 pub mod tls;
 pub mod tokens;
 pub mod tools;
@@ -22,6 +23,7 @@ pub use gate::Gate;
 pub use gateway::{Driver, Gateway, Outcome};
 pub use message::{Framing, Response};
 pub use origin::{Origin, Peer};
+pub use redis::Redis;
 pub use wire::{Broken, Wire};
 
 use std::{

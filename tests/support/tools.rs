@@ -1,6 +1,6 @@
 //! Programs from outside: other people's clients and origins.
 
-use super::{Client, eventually, gateway::Folder, ports};
+use super::{Client, eventually, gateway::Folder, ports, tls};
 use std::{
     net::SocketAddr,
     process::{Child, Command, Stdio},
@@ -36,6 +36,18 @@ pub const BIG: usize = 3 * 1024 * 1024 + 7;
 impl Server {
     /// nginx with keep-alive and its defaults otherwise.
     pub fn nginx() -> Self {
+        Self::nginx_with("", "")
+    }
+
+    pub fn nginx_tls(pair: &tls::Pair) -> Self {
+        let (crt, key) = (pair.crt.display(), pair.key.display());
+        Self::nginx_with(
+            " ssl",
+            &format!("ssl_certificate {crt}; ssl_certificate_key {key};"),
+        )
+    }
+
+    fn nginx_with(how: &str, more: &str) -> Self {
         Self::start(|folder, address| {
             let root = folder.path().display();
             let configuration = format!(
@@ -43,7 +55,7 @@ impl Server {
                  events {{ worker_connections 512; }}\n\
                  http {{ access_log off; client_body_temp_path {root}/body; proxy_temp_path {root}/proxy;\n\
                  fastcgi_temp_path {root}/fastcgi; uwsgi_temp_path {root}/uwsgi; scgi_temp_path {root}/scgi;\n\
-                 server {{ listen {address}; root {root}; }} }}\n"
+                 server {{ listen {address}{how}; {more} root {root}; }} }}\n"
             );
             let file = folder.write("nginx.conf", &configuration);
             let mut command = Command::new("nginx");
@@ -53,6 +65,21 @@ impl Server {
                 .arg("-p")
                 .arg(folder.path())
                 .args(["-e", "stderr"]);
+            command
+        })
+    }
+
+    /// HAProxy in front of somebody; `how` stands behind that one's address. A client names itself in `X-Source`.
+    pub fn haproxy(target: SocketAddr, how: &str) -> Self {
+        Self::start(|folder, address| {
+            let configuration = format!(
+                "global\n  maxconn 100\ndefaults\n  mode http\n  timeout connect 5s\n  timeout client 30s\n  timeout server 30s\n\
+                 frontend f\n  bind {address}\n  default_backend b\n\
+                 backend b\n  http-request set-src hdr(x-source)\n  server s {target} {how}\n"
+            );
+            let file = folder.write("haproxy.cfg", &configuration);
+            let mut command = Command::new("haproxy");
+            command.arg("-db").arg("-f").arg(file);
             command
         })
     }
@@ -69,6 +96,29 @@ impl Server {
                 "--directory",
             ]);
             command.arg(folder.path()).arg(address.port().to_string());
+            command
+        })
+    }
+
+    /// The same over TLS.
+    pub fn python_tls(pair: &tls::Pair) -> Self {
+        Self::start(|folder, address| {
+            let program = format!(
+                "import functools, http.server, ssl\n\
+                 handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory='{}')\n\
+                 server = http.server.ThreadingHTTPServer(('{}', {}), handler)\n\
+                 context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)\n\
+                 context.load_cert_chain('{}', '{}')\n\
+                 server.socket = context.wrap_socket(server.socket, server_side=True)\n\
+                 server.serve_forever()\n",
+                folder.path().display(),
+                address.ip(),
+                address.port(),
+                pair.crt.display(),
+                pair.key.display(),
+            );
+            let mut command = Command::new("python3");
+            command.args(["-c", &program]);
             command
         })
     }

@@ -4,7 +4,10 @@ use super::{
     DEADLINE,
     message::{Fields, Framing, Head, field},
 };
-use rustls::{HandshakeKind, ServerConfig, ServerConnection};
+use rustls::{
+    ClientConfig, ClientConnection, Connection, HandshakeKind, ServerConfig, ServerConnection,
+    pki_types::ServerName,
+};
 use socket2::Socket;
 use std::{
     io::{ErrorKind, Read, Write},
@@ -27,7 +30,7 @@ pub enum Broken {
 pub struct Wire {
     socket: Socket,
     buffer: Vec<u8>,
-    tls: Option<Box<ServerConnection>>,
+    tls: Option<Box<Connection>>,
 }
 
 impl Wire {
@@ -43,7 +46,20 @@ impl Wire {
 
     /// The server's side of a handshake; from then on everything is encrypted.
     pub fn secure(&mut self, config: Arc<ServerConfig>) -> std::io::Result<HandshakeKind> {
-        let mut tls = Box::new(ServerConnection::new(config).expect("a configuration"));
+        let tls = ServerConnection::new(config).expect("a configuration");
+        self.shake_hands(Connection::Server(tls))
+    }
+
+    /// The client's side of a handshake, with a server called `name`. Of TLS 1.3 it is over before the server has looked at
+    /// our certificate.
+    pub fn secure_to(&mut self, config: Arc<ClientConfig>, name: &str) -> std::io::Result<HandshakeKind> {
+        let name = ServerName::try_from(name.to_owned()).expect("a name");
+        let tls = ClientConnection::new(config, name).expect("a configuration");
+        self.shake_hands(Connection::Client(tls))
+    }
+
+    fn shake_hands(&mut self, tls: Connection) -> std::io::Result<HandshakeKind> {
+        let mut tls = Box::new(tls);
         tls.set_buffer_limit(None);
         while tls.is_handshaking() {
             tls.complete_io(&mut self.socket)?;
@@ -58,7 +74,10 @@ impl Wire {
 
     /// The name the client asked for.
     pub fn server_name(&self) -> Option<String> {
-        self.tls.as_ref()?.server_name().map(str::to_owned)
+        match self.tls.as_deref()? {
+            Connection::Server(tls) => tls.server_name().map(str::to_owned),
+            Connection::Client(_) => None,
+        }
     }
 
     /// Says the end of this side as TLS does, and nothing to the socket.

@@ -1,14 +1,15 @@
 //! The upstreams of policies' own calls: key sets, introspection, authorisation.
 
 use super::super::{
-    model::Service,
+    model::{Service, SharedStorage as Configured},
     resource::{BalancePolicy, Id, LoadBalancing, Upstream, UpstreamAddress},
 };
 use crate::{
     located::Origin,
     policy::{
-        Contracts, Upstreams,
+        Contracts, SharedStorage, Upstreams,
         jwt::{KeySource, Place},
+        shared::SharedCache,
     },
     tls::{Client, ClientSpec, Target},
     upstream::cluster::EndpointAddress,
@@ -23,12 +24,25 @@ pub(super) struct Calls {
     /// Of each API, by `namespace/name`.
     contracts: HashMap<String, Arc<Contracts>>,
     /// Root certificates are read once, and only if somebody needs them.
-    system: Option<Result<Client, String>>,
+    client: Option<Result<Client, String>>,
+    storage: Option<Configured>,
+    shared_caches: Vec<Arc<SharedCache>>,
+}
+
+/// What policies asked for on the way.
+pub(super) struct Parts {
+    pub(super) calls: Vec<Service>,
+    pub(super) key_sources: Vec<Arc<KeySource>>,
+    pub(super) shared_caches: Vec<Arc<SharedCache>>,
 }
 
 impl Calls {
-    pub(super) fn into_parts(self) -> (Vec<Service>, Vec<Arc<KeySource>>) {
-        (self.services, self.key_sources)
+    pub(super) fn into_parts(self) -> Parts {
+        Parts {
+            calls: self.services,
+            key_sources: self.key_sources,
+            shared_caches: self.shared_caches,
+        }
     }
 
     fn target(&mut self, address: &UpstreamAddress) -> Result<Option<Target>, String> {
@@ -36,14 +50,21 @@ impl Calls {
             return Ok(None);
         };
         let client = self
-            .system
+            .client
             .get_or_insert_with(|| Client::new(ClientSpec::default()));
         client.as_ref().map_err(Clone::clone)?.target(host).map(Some)
     }
 
-    pub(super) fn new(contracts: impl Iterator<Item = (String, Arc<Contracts>)>) -> Self {
+    /// `client`: whom the calls believe; None for the operating system's roots.
+    pub(super) fn new(
+        contracts: impl Iterator<Item = (String, Arc<Contracts>)>,
+        client: Option<Client>,
+        storage: Option<Configured>,
+    ) -> Self {
         Self {
             contracts: contracts.collect(),
+            client: client.map(Ok),
+            storage,
             ..Self::default()
         }
     }
@@ -52,6 +73,18 @@ impl Calls {
 impl Upstreams for Calls {
     fn contracts(&self, owner: &str) -> Arc<Contracts> {
         self.contracts.get(owner).cloned().unwrap_or_default()
+    }
+
+    fn shared_storage(&self) -> SharedStorage {
+        match &self.storage {
+            Some(Configured::Redis(settings)) => SharedStorage::Redis(settings.clone()),
+            Some(Configured::Local) => SharedStorage::Local,
+            None => SharedStorage::None,
+        }
+    }
+
+    fn shared_cache(&mut self, cache: &Arc<SharedCache>) {
+        self.shared_caches.push(cache.clone());
     }
 
     fn cluster(&mut self, address: &str) -> Result<usize, String> {
@@ -79,6 +112,7 @@ impl Upstreams for Calls {
             targets: vec![target],
             policies: Vec::new(),
             shaping: Vec::new(),
+            tls: None,
         });
         Ok(self.services.len() - 1)
     }

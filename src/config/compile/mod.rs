@@ -9,6 +9,7 @@ mod policies;
 mod routes;
 mod settings;
 mod shaping;
+mod shared_storage;
 mod snapshot;
 mod tls;
 
@@ -25,6 +26,7 @@ use crate::located::Problems;
 use calls::Calls;
 use names::{Index, check_unique};
 use routes::Target;
+use tls::{Listening, Secured};
 
 /// The model is only to be used if no problem was reported, now or before. `complete` is false when part of a
 /// source could not be read: a name that is missing may stand there.
@@ -63,7 +65,11 @@ pub(super) fn compile(
     let targets_known = complete && resources.bindings.iter().all(|binding| binding.spec.is_some());
     let mut bound: Vec<Vec<_>> = resources.apis.iter().map(|_| Vec::new()).collect();
     let owners = resources.apis.iter().map(|api| api.id.to_string());
-    let mut calls = Calls::new(owners.zip(clients));
+    let secrets = std::mem::take(&mut resources.secrets);
+    let mut secured = Secured::new(&secrets, &resources.apis, targets_known, problems);
+    let policy_calls = secured.policy_calls(&resources.configurations, problems);
+    let client = policy_calls.as_ref().map(|(client, _)| client.clone());
+    let mut calls = Calls::new(owners.zip(clients), client, settings.shared_storage.clone());
     let mut chains = policies::inline(&resources.apis, &mut calls, problems);
     let mut outbound: Vec<(usize, Policy)> = Vec::new();
     let mut shapings = shaping::inline(&resources.apis, problems);
@@ -97,6 +103,15 @@ pub(super) fn compile(
             bound.add(binding, spec, kind, target, problems);
             continue;
         }
+        if let Some(spec) = &binding.spec
+            && let Ok(catalogue::Policy::Tls | catalogue::Policy::TlsOutbound) =
+                catalogue::find(&spec.policy.name)
+        {
+            problems.set_object(binding.label());
+            let target = routes::target(binding, spec, &api_index, &service_index, complete, problems);
+            secured.add(binding, spec, &resources.apis, &services, target, problems);
+            continue;
+        }
         let (api, route) = routes::bound(
             binding,
             &resources.apis,
@@ -115,8 +130,21 @@ pub(super) fn compile(
     services
         .iter_mut()
         .for_each(|service| policies::sort(&mut service.policies));
-    let (calls, key_sources) = calls.into_parts();
-    tls::secure(&mut services, problems);
+    let parts = calls.into_parts();
+    secured.secure(&mut services, problems);
+    let listening: Vec<_> = (resources.apis.iter())
+        .map(|api| {
+            let address = &api.spec.as_ref()?.address;
+            Some(Listening {
+                id: &api.id,
+                socket: address.socket,
+                secure: address.secure,
+                origin: &address.origin,
+            })
+        })
+        .collect();
+    let servers = secured.servers(&listening, problems);
+    let securing: Vec<_> = (0..resources.apis.len()).map(|api| secured.of_api(api)).collect();
     let idle = resources.bindings.iter().filter_map(|binding| {
         let target = &binding.spec.as_ref()?.target;
         let selector = target.selector.as_ref()?;
@@ -129,12 +157,18 @@ pub(super) fn compile(
         apis: Vec::new(),
         services,
         contracts,
-        calls,
-        key_sources,
+        calls: parts.calls,
+        key_sources: parts.key_sources,
+        shared_caches: parts.shared_caches,
         settings,
+        secrets: secrets.iter().map(|secret| secret.id.clone()).collect(),
+        servers,
+        policy_calls,
+        surprises: secured.into_surprises(),
     };
-    let apis = (resources.apis.into_iter().zip(inline).zip(bound)).zip(chains.into_iter().zip(shapings));
-    for (((object, inline), mut bound), (mut chain, mut shaping)) in apis {
+    let apis = (resources.apis.into_iter().zip(inline).zip(bound))
+        .zip(chains.into_iter().zip(shapings).zip(securing));
+    for (((object, inline), mut bound), ((mut chain, mut shaping), tls)) in apis {
         policies::sort(&mut chain);
         shaping::sort(&mut shaping);
         // A binding that went wrong was still meant for it.
@@ -158,6 +192,8 @@ pub(super) fn compile(
             routes,
             policies: chain,
             shaping,
+            secure: spec.address.secure,
+            tls,
         });
     }
     addresses::check(&model.apis, problems);
@@ -172,5 +208,6 @@ fn standalone(object: Object<CheckedService>) -> Service {
         targets: Vec::new(),
         shaping: Vec::new(),
         policies: Vec::new(),
+        tls: None,
     }
 }

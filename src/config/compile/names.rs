@@ -58,6 +58,7 @@ pub(super) fn check_unique(resources: &Resources, problems: &mut Problems) {
     check_kind(&resources.bindings, problems);
     check_kind(&resources.configurations, problems);
     check_kind(&resources.contracts, problems);
+    check_kind(&resources.secrets, problems);
 }
 
 fn check_kind<S>(objects: &[Object<S>], problems: &mut Problems) {

@@ -4,11 +4,12 @@ use crate::{
     config::{
         catalogue::{self, Policy as Known},
         dump::HIDDEN,
-        model::{Api, Model, Policy, Route, Shaping},
+        model::{Api, Model, Policy, Route, Shaping, SharedStorage},
         resource::Rule,
     },
     located::{Located, Node, Origin, Value},
     policy::Kind,
+    storage::Settings,
 };
 
 /// In the order of the APIs.
@@ -45,12 +46,16 @@ pub(in crate::config) fn notes(model: &Model) -> Vec<String> {
             ));
         }
     }
+    notes.extend(model.surprises.iter().cloned());
     let nobody = model.idle.iter().map(|(place, binding)| {
         format!(
             "{place}: {binding}: no ApiInstance carries the labels of its selector: it applies to nothing"
         )
     });
     notes.extend(nobody);
+    if let Some(SharedStorage::Redis(settings)) = &model.settings.shared_storage {
+        notes.extend(storage(settings));
+    }
     let services = model.services.iter().flat_map(|service| &service.policies);
     let mut dumped: Vec<(&Origin, &Policy)> =
         (model.apis.iter().flat_map(|api| &api.policies).chain(services))
@@ -69,6 +74,25 @@ pub(in crate::config) fn notes(model: &Model) -> Vec<String> {
     notes.extend(unsigned.into_iter().map(|place| {
         format!("{place}: `signingMethod: none` takes whatever a token says for true, whoever wrote it")
     }));
+    notes
+}
+
+/// What makes shared storage weaker than it need be.
+fn storage(settings: &Settings) -> Vec<String> {
+    let mut notes = Vec::new();
+    if settings.tls.as_ref().is_some_and(|client| !client.spec().verify) {
+        notes.push(
+            "sharedStorage.redis: `tls.skipValidation` believes whoever answers, and shows them the password"
+                .to_owned(),
+        );
+    }
+    if settings.secret.is_none() && settings.credentials.password.is_none() {
+        notes.push(format!(
+            "sharedStorage.redis: neither `secret` nor `password`: whoever may write there and knows the prefix `{}` can \
+             put answers into caches",
+            settings.prefix
+        ));
+    }
     notes
 }
 

@@ -47,7 +47,17 @@ fn inline_one(
     let name = &policy.policy.name;
     let kind = match catalogue::find(name) {
         Ok(Known::Chained(kind)) => kind,
-        Ok(Known::Shaping(_)) => return None,
+        Ok(Known::Shaping(_) | Known::Tls) => return None,
+        Ok(Known::TlsOutbound) => {
+            let message = format!(
+                "`{}` secures connections to a Service: bind it to one with a PolicyBinding",
+                name.value
+            );
+            problems.within("policyRef.name", |problems| {
+                problems.report(&name.origin, message)
+            });
+            return None;
+        }
         Ok(_) => {
             let message = format!(
                 "`{}` is not an inline policy: write services.<name>.routes, or a PolicyBinding",
@@ -79,15 +89,16 @@ fn inline_one(
     check_rules(kind, name, &written, problems);
     let config = policy.config.as_ref();
     let owner = api.id.to_string();
-    let mut site = Site::new(&owner, calls);
+    let id = Id::new(
+        &api.id.namespace,
+        &format!("{}-{}-{}", api.id.name, name.value, position + 1),
+    );
+    let mut site = Site::new(&owner, calls).of_binding(id.to_string());
     let compiled = problems.within("config", |problems| {
         kind.compile(config, &name.origin, &mut site, problems)
     })?;
     Some(Policy {
-        id: Id::new(
-            &api.id.namespace,
-            &format!("{}-{}-{}", api.id.name, name.value, position + 1),
-        ),
+        id,
         name: name.value.clone(),
         order: DEFAULT_ORDER,
         rules: rules(&written),
@@ -149,7 +160,7 @@ pub(super) fn bound(
             None if !targets.is_empty() => break,
             None => String::new(),
         };
-        let mut site = Site::new(&owner, calls);
+        let mut site = Site::new(&owner, calls).of_binding(binding.id.to_string());
         let compiled = problems.within("spec.config", |problems| {
             kind.compile(spec.config.as_ref(), &name.origin, &mut site, problems)
         });

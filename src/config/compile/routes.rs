@@ -63,6 +63,7 @@ pub(super) fn inline(
                 targets: Vec::new(),
                 shaping: Vec::new(),
                 policies: Vec::new(),
+                tls: None,
             });
         }
         all.push(routes);
@@ -290,7 +291,7 @@ fn destinations(
         matches!(config.get("routes").map(|node| &node.value), Some(Value::List(items)) if items.is_empty());
     match policy {
         // Not a policy that routes: the caller keeps those apart.
-        Policy::Chained(_) | Policy::Shaping(_) => None,
+        Policy::Chained(_) | Policy::Shaping(_) | Policy::Tls | Policy::TlsOutbound => None,
         Policy::Route => {
             let config: RouteConfig = problems.within(CONFIG, |problems| Decode::decode(config, problems))?;
             resolve(&config.destination, CONFIG, 1, config.destination_path, problems).map(|one| vec![one])

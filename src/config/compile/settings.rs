@@ -1,9 +1,10 @@
 //! `Configuration` documents and the environment → effective settings.
 
 use crate::{
+    addresses::Addresses,
     config::{
         environment::Variables,
-        model::Settings,
+        model::{Networks, ProxyProtocol, Settings, SharedStorage},
         resource::{
             AccessLogSpec, ConfigurationSpec, DriverWord, LimitsSpec, Object, RuntimeSpec, ShutdownSpec,
             TimeoutsSpec,
@@ -12,6 +13,7 @@ use crate::{
     located::{Bounded, Located, Problems},
     observe::access_log,
     shard::snapshot::DriverChoice,
+    tls::TicketSecret,
 };
 use std::{collections::HashMap, path::PathBuf, time::Duration};
 
@@ -24,7 +26,17 @@ pub(super) fn compile(
     let mut settings = Settings::default();
     apply_variables(&mut settings, variables);
     for object in configurations {
-        let Some(spec) = &object.spec else { continue };
+        let Some(spec) = &object.spec else {
+            if object
+                .members
+                .iter()
+                .any(|member| member.value == "sharedStorage")
+            {
+                // Wrong is not the same as not there: whoever needs it is not to be told that it is missing.
+                settings.shared_storage = Some(SharedStorage::Local);
+            }
+            continue;
+        };
         if let Some(limits) = &spec.limits {
             apply_limits(&mut settings, limits, object, problems);
         }
@@ -43,11 +55,65 @@ pub(super) fn compile(
         if let Some(limit) = &spec.rate_limit {
             settings.rate_limit_keys = usize::try_from(limit.max_keys.unsigned()).ok();
         }
+        if let Some(proxy_protocol) = &spec.proxy_protocol
+            && proxy_protocol.enabled
+        {
+            let from = proxy_protocol.from.as_deref();
+            settings.proxy_protocol = Some(ProxyProtocol {
+                from: from.and_then(|from| networks(from, object, "proxyProtocol.from", problems)),
+            });
+        }
+        if let Some(trusted) = &spec.trusted_proxies {
+            settings.trusted_proxies = networks(trusted, object, "trustedProxies", problems);
+        }
+        if let Some(storage) = &spec.shared_storage {
+            problems.set_object(object.label());
+            settings.shared_storage = problems.within("spec.sharedStorage", |problems| {
+                super::shared_storage::compile(storage, &storage.origin, problems)
+            });
+        }
+        if let Some(tickets) = &spec.session_tickets {
+            match TicketSecret::new(tickets.secret.as_str()) {
+                Ok(secret) => settings.ticket_secret = Some(secret),
+                Err(message) => problems.report_at(
+                    &tickets.secret.origin,
+                    &object.label(),
+                    "spec.sessionTickets.secret",
+                    message,
+                ),
+            }
+        }
         if let Some(log) = &spec.access_log {
             apply_access_log(&mut settings, log, object, problems);
         }
     }
     settings
+}
+
+fn networks(
+    written: &[Located<String>],
+    object: &Object<ConfigurationSpec>,
+    field: &str,
+    problems: &mut Problems,
+) -> Option<Networks> {
+    let mut own = Problems::default();
+    let addresses = Addresses::compile(written, &mut own);
+    for problem in own.into_list() {
+        problems.report_at(
+            problem.origin.as_ref().unwrap_or(&object.origin),
+            &object.label(),
+            &format!("spec.{field}{}", problem.path),
+            problem.message,
+        );
+    }
+    if written.is_empty() {
+        let message = "must name an address or a range";
+        problems.report_at(&object.origin, &object.label(), &format!("spec.{field}"), message);
+    }
+    Some(Networks {
+        written: written.iter().map(|text| text.value.clone()).collect(),
+        addresses: addresses?,
+    })
 }
 
 /// Exactly one subject a document, and each subject in one document.
@@ -136,6 +202,8 @@ fn apply_limits(
     // A target is part of its head: a small head implies it.
     limits.head.target_bytes = limits.head.target_bytes.min(limits.head.head_bytes);
     count(spec.connections.as_ref(), &mut limits.connections);
+    count(spec.handshakes.as_ref(), &mut limits.handshakes);
+    seconds(spec.handshake_timeout.as_ref(), &mut limits.handshake_timeout);
     limits.body_bytes = spec.body_bytes.as_ref().map(|bytes| bytes.unsigned());
     limits.connections_per_client = spec.connections_per_client.as_ref().map(bounded_u32);
     seconds(spec.head_timeout.as_ref(), &mut limits.head_timeout);
@@ -205,4 +273,4 @@ fn bounded_u32<const MIN: i64, const MAX: i64>(written: &Located<Bounded<MIN, MA
     u32::try_from(written.unsigned()).unwrap_or(u32::MAX)
 }
 
-const SUBJECTS: &str = "timeouts, rateLimit, circuitBreaker, accessLog, runtime, limits, shutdown";
+const SUBJECTS: &str = "timeouts, rateLimit, circuitBreaker, sharedStorage, accessLog, runtime, limits, shutdown, defaultTLS, sessionTickets";

@@ -1,10 +1,11 @@
 //! Model → what the data plane uses.
 
 use super::super::{
-    model::{Api, Model, Policy, Service, Settings, Shape, Shaping},
+    model::{Api, Model, Policy, Service, Settings, Shape, Shaping, SharedStorage},
     resource::{BalancePolicy, Upstream},
 };
 use crate::{
+    addresses::Addresses,
     observe::access_log,
     policy, route,
     shard::snapshot::{self, ApiTimeouts, Forward, Listener, NO_POLICIES, OwnedChain, Snapshot},
@@ -20,7 +21,10 @@ pub(in crate::config) fn build(model: Model) -> Snapshot {
         services,
         calls,
         key_sources,
+        shared_caches,
         settings,
+        mut servers,
+        policy_calls,
         ..
     } = model;
     let mut used = vec![false; services.len()];
@@ -65,6 +69,8 @@ pub(in crate::config) fn build(model: Model) -> Snapshot {
         .into_iter()
         .map(|(address, apis)| Listener {
             address,
+            tls: (servers.iter().position(|(socket, _)| *socket == address))
+                .map(|place| servers.swap_remove(place).1),
             routes: route::Table::new(apis),
         })
         .collect();
@@ -82,11 +88,25 @@ pub(in crate::config) fn build(model: Model) -> Snapshot {
         chains,
         outbound,
         key_sources,
+        shared_caches,
         rate_limit_keys: settings.rate_limit_keys,
+        shared_storage: match settings.shared_storage {
+            Some(SharedStorage::Redis(settings)) => Some(settings),
+            Some(SharedStorage::Local) | None => None,
+        },
         limits: settings.limits,
         runtime: settings.runtime,
         shutdown: settings.shutdown,
         access_log,
+        proxies: snapshot::Proxies {
+            announcing: settings.proxy_protocol.map(|announced| match announced.from {
+                Some(networks) => networks.addresses,
+                None => Addresses::everybody(),
+            }),
+            trusted: settings.trusted_proxies.map(|networks| networks.addresses),
+        },
+        ticket_secret: settings.ticket_secret,
+        policy_calls: policy_calls.map(|(client, _)| client),
     }
 }
 

@@ -8,24 +8,27 @@ use crate::{
 use serde_json::json;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-/// `http://host:port[/base]`: a socket and the base path below which an API lives.
+/// `http://host:port[/base]` or `https://…`: a socket and the base path below which an API lives.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ListenAddress {
     pub(crate) socket: SocketAddr,
     /// "" or "/x/y".
     pub(crate) base_path: String,
+    /// `https`.
+    pub(crate) secure: bool,
 }
 
 impl ListenAddress {
     fn parse(text: &str) -> Result<Self, String> {
-        let rest = match text.split_once("://") {
-            Some(("http", rest)) => rest,
-            Some(("https", _)) => {
+        let (rest, secure) = match text.split_once("://") {
+            Some(("http", rest)) => (rest, false),
+            Some(("https", rest)) => (rest, true),
+            _ => {
                 return Err(
-                    "Ringway knows `https://` addresses but does not have TLS yet; use http://".to_owned(),
+                    "must be http://host:port or https://host:port, with a base path after it where wanted"
+                        .to_owned(),
                 );
             }
-            _ => return Err("must be http://host:port, with a base path after it where wanted".to_owned()),
         };
         let (authority, path) = rest.find('/').map_or((rest, ""), |slash| rest.split_at(slash));
         let (host, port) = split_authority(authority)?;
@@ -46,6 +49,7 @@ impl ListenAddress {
         Ok(Self {
             socket: SocketAddr::new(address, port),
             base_path,
+            secure,
         })
     }
 }
@@ -56,7 +60,7 @@ impl Decode for ListenAddress {
     }
 
     fn schema(_: &mut Definitions) -> serde_json::Value {
-        json!({ "type": "string", "pattern": "^http://[^/]+:[0-9]+(/.*)?$" })
+        json!({ "type": "string", "pattern": "^https?://[^/]+:[0-9]+(/.*)?$" })
     }
 }
 
@@ -151,6 +155,24 @@ fn parse_with<T>(node: &Node, problems: &mut Problems, parse: fn(&str) -> Result
     parse(&text)
         .map_err(|message| problems.report(&node.origin, message))
         .ok()
+}
+
+/// `host:port` of something to connect to, brackets around IPv6 taken off.
+///
+/// # Errors
+/// What it must be instead.
+pub(super) fn host_and_port(text: &str) -> Result<(String, u16), String> {
+    const MUST: &str = "must be host:port, with brackets around an IPv6 address";
+    let (host, port) = split_authority(text).map_err(|why| format!("{MUST}; it {why}"))?;
+    let port = port.ok_or_else(|| format!("{MUST}; it has no port"))?;
+    match ip_literal(host) {
+        Some(address) if address.is_unspecified() => Err(format!(
+            "`{host}` is an address to listen on, not one to connect to"
+        )),
+        Some(address) => Ok((address.to_string(), port)),
+        None if is_host_name(host) => Ok((host.to_ascii_lowercase(), port)),
+        None => Err(format!("`{host}` is neither an IP address nor a host name")),
+    }
 }
 
 /// Host and port of `host:port`, `[v6]:port`, `host`.

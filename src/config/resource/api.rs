@@ -14,7 +14,7 @@ use crate::{
 object! {
     /// An API: where it is reached and, in the inline style, where its requests go.
     pub(crate) struct ApiSpec {
-        /// `http://host:port[/base]`. The host is an IP address or `localhost`; 0.0.0.0 or `[::]` for all. APIs
+        /// `http://host:port[/base]`, or `https://…` with the policy `tls`. The host is an IP address or `localhost`; 0.0.0.0 or `[::]` for all. APIs
         /// may share an address when their base paths neither equal nor contain each other.
         required "address" address: Located<ListenAddress>,
         /// Inline upstreams by name, tried in the order of the file. Not together with bindings of `route`.

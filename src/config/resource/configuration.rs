@@ -1,6 +1,10 @@
 //! A `Configuration`: one subject of the whole gateway. Each document has exactly one of these members.
 
-use super::shaping::CircuitBreakerSpec;
+use super::{
+    shaping::CircuitBreakerSpec,
+    shared_storage::SharedStorageSpec,
+    tls::{DefaultTlsSpec, SessionTicketsSpec},
+};
 use crate::{
     choice,
     config::environment::MAX_SECONDS,
@@ -28,12 +32,22 @@ object! {
         optional "rateLimit" rate_limit: RateLimitSettingsSpec,
         /// For every Service that has no `circuit-breaker-flex` of its own. Default none.
         optional "circuitBreaker" circuit_breaker: CircuitBreakerSpec,
+        /// What replicas share limits and caches through; read at start only.
+        optional "sharedStorage" shared_storage: Located<SharedStorageSpec>,
+        /// What secures connections that no policy says anything about.
+        optional "defaultTLS" default_tls: DefaultTlsSpec,
+        /// Load balancers in front that say who the client is.
+        optional "proxyProtocol" proxy_protocol: ProxyProtocolSpec,
+        /// Addresses and ranges of proxies in front: their `X-Forwarded-For`, `-Proto` and `-Host` are believed, and nobody
+        /// else's. Default none: passed on, and believed by nothing here.
+        optional "trustedProxies" trusted_proxies: Vec<Located<String>>,
+        /// How clients of TLS resume sessions.
+        optional "sessionTickets" session_tickets: SessionTicketsSpec,
         /// Written by registration with the vendor's control plane; accepted and ignored.
         optional "platformConnection" platform_connection: Node,
     }
     later [
-        "logging", "sharedStorage", "forwardProxy", "proxyProtocol", "probe", "defaultTLS", "resourceLimits",
-        "tracing",
+        "logging", "forwardProxy", "probe", "resourceLimits", "tracing",
     ]
 }
 
@@ -104,6 +118,10 @@ object! {
         optional "bodyIdleSeconds" body_idle: Seconds,
         /// Without a byte in a tunnel (an upgraded connection), seconds. Default 300.
         optional "tunnelIdleSeconds" tunnel_idle: Seconds,
+        /// From a connection to the end of its TLS handshake, seconds; then it is closed. Default 10.
+        optional "handshakeTimeoutSeconds" handshake_timeout: Seconds,
+        /// TLS handshakes that are under way at a time; past it the oldest is ended. Default 8192.
+        optional "handshakes" handshakes: Located<Bounded<1, 10000000>>,
         /// To connect to an upstream, seconds; then 504. Default 5.
         optional "connectTimeoutSeconds" connect_timeout: Seconds,
     }
@@ -115,6 +133,16 @@ object! {
         /// Keys counted at once, at 64 bytes each when they are there. Default: a 32nd of the memory, between 65536 and
         /// 4194304 keys.
         required "maxKeys" max_keys: Located<Bounded<1000, 100_000_000>>,
+    }
+}
+
+object! {
+    /// The PROXY protocol, versions 1 and 2, on all ports.
+    pub(crate) struct ProxyProtocolSpec {
+        /// Whether its header stands in front of connections; those without are closed then.
+        required "enabled" enabled: bool,
+        /// Addresses and ranges of those that send it; connections from elsewhere have none. Default everybody.
+        optional "from" from: Vec<Located<String>>,
     }
 }
 

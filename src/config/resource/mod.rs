@@ -9,6 +9,8 @@ mod name;
 mod rule;
 mod service;
 mod shaping;
+mod shared_storage;
+mod tls;
 
 pub(crate) use address::UpstreamAddress;
 pub(crate) use api::{ApiSpec, InlinePolicy, InlineService};
@@ -23,6 +25,8 @@ pub(crate) use name::{DestinationPath, NAME_RULE, Name};
 pub(crate) use rule::Rule;
 pub(crate) use service::{BalancePolicy, CheckedService, LoadBalancing, Upstream};
 pub(crate) use shaping::{CircuitBreakerSpec, IdleTimeoutSpec, ResponseTimeoutSpec, StreamIdleTimeoutSpec};
+pub(crate) use shared_storage::{RedisSpec, SentinelSpec, SharedStorageSpec, StorageCipher, StorageTlsSpec};
+pub(crate) use tls::{Alpn, CertificateSpec, CipherName, SecretSpec, TlsOutboundSpec, TlsSpec, VersionWord};
 
 use super::{environment::Environment, substitute::substitute_policies, yaml};
 use crate::located::{Decode, Entries, Located, Node, Origin, Problems};
@@ -46,6 +50,7 @@ choice! {
         PolicyBinding = "PolicyBinding",
         Configuration = "Configuration",
         Contract = "Contract",
+        Secret = "Secret",
     }
 }
 
@@ -128,6 +133,7 @@ pub(crate) struct Resources {
     pub(crate) bindings: Vec<Object<BindingSpec>>,
     pub(crate) configurations: Vec<Object<ConfigurationSpec>>,
     pub(crate) contracts: Vec<Object<ContractSpec>>,
+    pub(crate) secrets: Vec<Object<SecretSpec>>,
     /// Places of documents that were ignored because they concern the vendor's control plane.
     pub(crate) registrations: Vec<Origin>,
     /// Documents whose kind or name could not be read: any reference may mean them.
@@ -146,7 +152,9 @@ impl Resources {
     ) {
         problems.set_object(yaml::label(&root));
         let kind = root.get("kind").and_then(Node::text);
-        if is_platform_connection(&root) || registration && !kind.is_some_and(is_own_kind) {
+        // A registration's secrets are those of the vendor's control plane.
+        let own = |kind: &str| is_own_kind(kind) && kind != Kind::Secret.word();
+        if is_platform_connection(&root) || registration && !kind.is_some_and(own) {
             self.registrations.push(root.origin.clone());
             return;
         }
@@ -180,6 +188,7 @@ impl Resources {
             Kind::PolicyBinding => add_object(&mut self.bindings, kind, root, metadata, problems),
             Kind::Configuration => add_object(&mut self.configurations, kind, root, metadata, problems),
             Kind::Contract => add_object(&mut self.contracts, kind, root, metadata, problems),
+            Kind::Secret => add_object(&mut self.secrets, kind, root, metadata, problems),
         }
     }
 }
@@ -225,15 +234,16 @@ fn is_own_kind(kind: &str) -> bool {
     OWN_KINDS.iter().any(|own| own.word() == kind)
 }
 
-pub(crate) const OWN_KINDS: [Kind; 5] = [
+pub(crate) const OWN_KINDS: [Kind; 6] = [
     Kind::ApiInstance,
     Kind::Service,
     Kind::PolicyBinding,
     Kind::Configuration,
     Kind::Contract,
+    Kind::Secret,
 ];
 
 /// Kinds of the same API that are still to come.
-const LATER_KINDS: [&str; 2] = ["Extension", "Secret"];
+const LATER_KINDS: [&str; 1] = ["Extension"];
 
 pub(crate) const DEFAULT_NAMESPACE: &str = "default";

@@ -40,7 +40,7 @@ fn the_envelope_is_strict() {
             "f.yaml:1:13: Servce: apiVersion: must be one of ringway/v1, gateway.mulesoft.com/v1alpha1, \
              gateway.mulesoft.com/v1beta1, not `ringway/v2`; did you mean `ringway/v1`?",
             "f.yaml:2:7: Servce: kind: must be one of ApiInstance, Service, PolicyBinding, Configuration, Contract, \
-             not `Servce`; did you mean `Service`?",
+             Secret, not `Servce`; did you mean `Service`?",
             "f.yaml:3:11: Servce: metadata: `name` is required",
             "f.yaml:3:12: Servce: metadata: unknown field `nam`; did you mean `name`?",
             "f.yaml:4:1: Servce: unknown field `specs`; did you mean `spec`?",
@@ -63,22 +63,11 @@ fn what_is_known_but_not_there_yet_is_refused_by_name() {
         assert_eq!(lines.len(), 1, "{lines:?}");
         lines[0].clone()
     };
-    for kind in ["Extension", "Secret"] {
-        assert_eq!(
-            yet(&document(kind, "x", "")),
-            format!("f.yaml:1:32: {kind}/x: kind: Ringway knows the kind `{kind}` but does not have it yet")
-        );
-    }
-    for key in [
-        "logging",
-        "sharedStorage",
-        "forwardProxy",
-        "proxyProtocol",
-        "probe",
-        "defaultTLS",
-        "resourceLimits",
-        "tracing",
-    ] {
+    assert_eq!(
+        yet(&document("Extension", "x", "")),
+        "f.yaml:1:32: Extension/x: kind: Ringway knows the kind `Extension` but does not have it yet"
+    );
+    for key in ["logging", "forwardProxy", "probe", "resourceLimits", "tracing"] {
         assert_eq!(
             yet(&document("Configuration", "x", &format!("{key}: {{}}"))),
             format!(
@@ -97,15 +86,15 @@ fn what_is_known_but_not_there_yet_is_refused_by_name() {
         document(
             "PolicyBinding",
             "t",
-            "targetRef: {kind: Service, name: s}, policyRef: {name: tls-outbound}",
+            "targetRef: {kind: Service, name: s}, policyRef: {name: native-aws-lambda}",
         ),
     ];
     assert_eq!(
         yet(&bound.concat()),
-        "f.yaml:3:130: PolicyBinding/t: spec.policyRef.name: Ringway knows the policy `tls-outbound` but does not \
+        "f.yaml:3:130: PolicyBinding/t: spec.policyRef.name: Ringway knows the policy `native-aws-lambda` but does not \
          have it yet"
     );
-    for name in ["sse-logging", "sse-logging-flex", "spec-validation", "tls"] {
+    for name in ["sse-logging", "sse-logging-flex", "spec-validation"] {
         let spec = format!(
             "targetRef: {{kind: Selector, selector: {{kind: ApiInstance}}}}, policyRef: {{name: {name}}}"
         );
@@ -119,10 +108,6 @@ fn what_is_known_but_not_there_yet_is_refused_by_name() {
         yet(&scheme("h2://o:1")),
         "f.yaml:1:78: Service/s: spec.address: Ringway knows `h2://` services but does not have them yet; use http:// or \
          https://"
-    );
-    assert_eq!(
-        yet(&api("a", "https://0.0.0.0:8443")),
-        "f.yaml:1:82: ApiInstance/a: spec.address: Ringway knows `https://` addresses but does not have TLS yet; use http://"
     );
 }
 
@@ -281,7 +266,7 @@ fn each_subject_is_configured_once() {
         problems(&text),
         [
             "f.yaml:3:75: Configuration/b: spec.limits: `limits` is configured twice; first at f.yaml:1:75",
-            "f.yaml:5:64: Configuration/c: spec: must have one of timeouts, rateLimit, circuitBreaker, accessLog, runtime, limits, shutdown",
+            "f.yaml:5:64: Configuration/c: spec: must have one of timeouts, rateLimit, circuitBreaker, sharedStorage, accessLog, runtime, limits, shutdown, defaultTLS, sessionTickets",
             "f.yaml:7:75: Configuration/d: spec: unknown field `timeout`; did you mean `timeouts`?",
         ]
     );
@@ -523,4 +508,47 @@ fn a_syntax_error_does_not_make_orphans() {
     let lines = problems(&text);
     assert_eq!(lines.len(), 1, "{lines:?}");
     assert!(lines[0].contains("not valid YAML"));
+}
+
+#[test]
+fn proxies_are_addresses_and_ranges() {
+    let told = |subject: &str| problems(&document("Configuration", "x", subject));
+    for (subject, place, message) in [
+        (
+            "trustedProxies: [10.0.0.0/33]",
+            "spec.trustedProxies[0]",
+            "`10.0.0.0/33` is no address",
+        ),
+        (
+            "trustedProxies: [10.0.0.1, balancer]",
+            "spec.trustedProxies[1]",
+            "`balancer` is no address",
+        ),
+        (
+            "trustedProxies: []",
+            "spec.trustedProxies",
+            "must name an address",
+        ),
+        (
+            "proxyProtocol: {enabled: true, from: [x]}",
+            "spec.proxyProtocol.from[0]",
+            "`x` is no address",
+        ),
+        (
+            "proxyProtocol: {enabled: true, from: []}",
+            "spec.proxyProtocol.from",
+            "must name an address",
+        ),
+        (
+            "proxyProtocol: {from: [10.0.0.1]}",
+            "spec.proxyProtocol",
+            "enabled",
+        ),
+    ] {
+        let told = told(subject);
+        assert!(
+            told.len() == 1 && told[0].contains(place) && told[0].contains(message),
+            "{subject}: {told:?}"
+        );
+    }
 }

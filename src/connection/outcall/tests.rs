@@ -160,6 +160,8 @@ fn shard(driver: Driver, origin: &Origin) -> Rc<Shard> {
         peers: None,
         shards: NonZeroU32::MIN,
         bank: Bank::new(1, HashKey::new(&[1; 16])),
+        storage: None,
+        tickets: crate::tls::Tickets::new(None, std::time::SystemTime::now()).expect("random numbers"),
         seed: 1,
     })
 }

@@ -66,7 +66,7 @@ impl Issuer {
 
     fn sources(&self) -> KeySources {
         let lookup = Lookup::with(([127, 0, 0, 1], 1).into(), "/nonexistent".into());
-        KeySources::with([self.source.clone()], lookup, SOON)
+        KeySources::with([self.source.clone()], None, lookup, SOON)
     }
 }
 
@@ -177,7 +177,7 @@ async fn an_issuer_that_says_nothing_costs_its_timeout() {
         place,
     );
     let lookup = Lookup::with(([127, 0, 0, 1], 1).into(), "/nonexistent".into());
-    let mut sources = KeySources::with([Arc::new(source)], lookup, SOON);
+    let mut sources = KeySources::with([Arc::new(source)], None, lookup, SOON);
     assert!(sources.step().await.is_none());
     assert_eq!(sources.states[0].failures, 1);
 }

@@ -158,7 +158,20 @@ fn unknown_names_are_errors() {
             ("^GET", "text stands in quotes"),
             ("attributes.^methd", "did you mean `attributes.method`?"),
             ("attributes[^'Method']", "did you mean `attributes.method`?"),
-            ("attributes.^clientCertificate", "there are `headers`, `method`"),
+            (
+                "attributes^.clientCertificate",
+                "there are `attributes.tls.version`",
+            ),
+            (
+                "attributes.clientCertificate.^Subject",
+                "did you mean `attributes.clientCertificate.subject`?",
+            ),
+            ("attributes.clientCertificate.^pem", "there are `subject`"),
+            (
+                "attributes.tls.^ciphersuite",
+                "did you mean `attributes.tls.cipherSuite`?",
+            ),
+            ("attributes.tls[^1]", "must stand here as text"),
             ("attributes.^reasonPhrase", "there are `headers`, `method`"),
             ("^attributes", "is no value of its own; it has `headers`"),
             ("sizeOf(^attributes)", "is no value of its own"),

@@ -4,6 +4,7 @@ use super::*;
 use crate::http1::Limits;
 
 const FORWARDING: Forwarding<'static> = Forwarding {
+    client_certificate: b"",
     method: b"GET",
     target: b"/up?q",
     host: b"origin:80",

@@ -46,6 +46,7 @@ fn every_known_name_is_known_in_any_case() {
         ("Via", Known::Via),
         ("X-Forwarded-For", Known::XForwardedFor),
         ("X-Forwarded-Host", Known::XForwardedHost),
+        ("X-Forwarded-Client-Cert", Known::XForwardedClientCert),
         ("X-Forwarded-Proto", Known::XForwardedProto),
         ("X-Request-Id", Known::XRequestId),
     ];

@@ -38,6 +38,8 @@ fn a_line_in_full() {
         ended: None,
         policy: "",
         client_id: b"",
+        tls: "",
+        client_certificate: "",
         truncated: false,
     };
     assert_eq!(
@@ -65,6 +67,21 @@ fn a_line_says_which_policy_and_which_client() {
     assert_eq!(parsed["client_id"], "a\"\u{fffd}\n");
     assert!(!line(&Record::default()).contains("policy"));
     assert!(!line(&Record::default()).contains("client_id"));
+}
+
+#[test]
+fn a_line_says_how_the_client_was_secured() {
+    let record = Record {
+        tls: "TLSv1.3",
+        client_certificate: r#"CN="a""#,
+        ..Record::default()
+    };
+    let parsed = parsed(&record);
+    assert_eq!(
+        (&parsed["tls"], &parsed["client_certificate"]),
+        (&"TLSv1.3".into(), &r#"CN="a""#.into())
+    );
+    assert!(!line(&Record::default()).contains("tls"));
 }
 
 #[test]

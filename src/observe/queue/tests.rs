@@ -27,6 +27,8 @@ fn sample() -> Record<'static> {
         }),
         policy: "default/orders-limit",
         client_id: b"mobile-app",
+        tls: "TLSv1.3",
+        client_certificate: "CN=client,O=Example",
         truncated: false,
     }
 }
@@ -124,6 +126,8 @@ fn the_longest_record_fits_the_smallest_queue() {
         cluster: &name,
         policy: &name,
         client_id: &long,
+        tls: &name,
+        client_certificate: &name,
         ..sample()
     };
     let mut bytes = Vec::new();

@@ -3,13 +3,14 @@
 use super::{
     freshness::{CacheControl, http_date, lifetime, seconds},
     generation::{Generation, Generations},
-    store::{Audience, Lines, Selection, Store, Stored},
+    shared::{Content, Desk, Entry, Name, Record, Seen, SharedCache},
+    store::{Audience, Lines, Passing, Selection, Store, Stored},
 };
 use crate::{
     clock::Tick,
     policy::{Request, Response},
 };
-use std::{cell::RefCell, rc::Rc, sync::Arc};
+use std::{cell::RefCell, rc::Rc, sync::Arc, time::Instant};
 
 /// A request on its way to the origin, whose answer may be stored. While it lives others for the same wait for it, if it
 /// is the first.
@@ -23,6 +24,21 @@ pub struct Fetch {
     /// Others wait for this one.
     first: Option<u64>,
     asked: Asked,
+    /// Where it goes beside the store; None: nowhere.
+    shared: Option<Shared>,
+}
+
+/// A place in shared storage.
+#[derive(Debug)]
+struct Shared {
+    cache: Arc<SharedCache>,
+    desk: Rc<Desk>,
+    /// In force there before the origin was asked.
+    seen: Seen,
+    name: Name,
+    slot: u16,
+    /// When the answer's head came. Not of the shard's loop: it is told no time when the content ends.
+    since: Instant,
 }
 
 /// The request as the cache met it. What policies behind it make of it says nothing of who asks.
@@ -72,25 +88,54 @@ impl Fetch {
             generation,
             first,
             asked: Asked::new(request),
+            shared: None,
         }
+    }
+
+    /// Its answer is kept in shared storage too. To be called before the origin is asked.
+    pub(super) fn share(
+        &mut self,
+        seen: Seen,
+        (name, slot): (Name, u16),
+        cache: &Arc<SharedCache>,
+        desk: &Rc<Desk>,
+    ) {
+        self.shared = Some(Shared {
+            cache: cache.clone(),
+            desk: desk.clone(),
+            seen,
+            name,
+            slot,
+            since: Instant::now(),
+        });
     }
 
     /// What takes the content up; None where it is not to be stored.
     pub(super) fn fill(
-        self,
+        mut self,
         response: &Response<'_>,
         wanted: bool,
         use_headers: bool,
         ttl_ms: u64,
     ) -> Option<Fill> {
         let now = response.context.now;
-        let storable = wanted
-            .then(|| storable(response, &self.asked, use_headers, ttl_ms))
-            .flatten();
-        let Some((stored, selection, lifetime_ms)) = storable else {
-            self.store.borrow_mut().pass(&self.key, now, self.generation);
-            return None;
+        let storable = if wanted {
+            storable(response, &self.asked, use_headers, ttl_ms)
+        } else {
+            Err(Passing::Everybodys)
         };
+        let (stored, selection, lifetime_ms) = match storable {
+            Ok(storable) => storable,
+            Err(whose) => {
+                let mut store = self.store.borrow_mut();
+                store.pass(&self.key, whose, now, self.generation);
+                drop(store);
+                return None;
+            }
+        };
+        if let Some(shared) = &mut self.shared {
+            shared.since = Instant::now();
+        }
         Some(Fill {
             body: Body {
                 store: self.store.clone(),
@@ -189,44 +234,83 @@ impl Fill {
         let mut store = fetch.store.borrow_mut();
         match outcome {
             Outcome::NoRoom => {}
-            Outcome::TooLarge => store.pass(&fetch.key, since, fetch.generation),
-            Outcome::Whole if fetch.generations.of(&fetch.key) == fetch.generation => {
+            Outcome::TooLarge => store.pass(&fetch.key, Passing::Everybodys, since, fetch.generation),
+            Outcome::Whole => {
                 stored.body = bytes.into();
-                store.put(
-                    &fetch.key,
-                    selection,
-                    stored,
-                    since,
-                    lifetime_ms,
-                    fetch.generation,
-                );
+                // Shared storage judges by its own generations; those of the front move for less.
+                if let Some(shared) = &fetch.shared {
+                    shared.keep(&fetch.key, &selection, &stored, lifetime_ms);
+                }
+                if fetch.generations.of(&fetch.key) == fetch.generation {
+                    store.put(
+                        &fetch.key,
+                        selection,
+                        stored,
+                        since,
+                        lifetime_ms,
+                        fetch.generation,
+                    );
+                }
             }
-            Outcome::Whole => {}
         }
     }
 }
 
-/// Whether it may be stored (RFC 9111 §3), what for whom, and for how many milliseconds.
+impl Shared {
+    fn keep(&self, key: &[u8], selection: &Selection, stored: &Stored, lifetime_ms: u64) {
+        let passed = u64::try_from(self.since.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let left_ms = lifetime_ms.saturating_sub(passed);
+        if left_ms == 0 {
+            return;
+        }
+        let entry = Entry {
+            status: stored.status,
+            audience: stored.audience,
+            age: stored.age,
+            lifetime_ms,
+            selection: selection.clone(),
+            lines: stored.lines.clone(),
+            body: stored.body.clone(),
+        };
+        let put = |name, content| {
+            let record = Record {
+                seen: self.seen,
+                key: key.into(),
+                content,
+            };
+            (self.desk).keep(&self.cache, name, self.slot, record, left_ms);
+        };
+        let name = self.cache.name(key, selection);
+        put(name, Content::Answer(Box::new(entry)));
+        if !selection.is_empty() {
+            // At the key's own place it says where to look.
+            let names = selection.iter().map(|(name, _)| name.clone()).collect();
+            put(self.name, Content::Varies(names));
+        }
+    }
+}
+
+/// Whether it may be stored (RFC 9111 §3), what for whom, and for how many milliseconds; or whose answers may not.
 fn storable(
     response: &Response<'_>,
     asked: &Asked,
     use_headers: bool,
     ttl_ms: u64,
-) -> Option<(Stored, Selection, u64)> {
+) -> Result<(Stored, Selection, u64), Passing> {
     let headers = &*response.headers;
     let values = |name: &'static str| headers.values(response.bytes, name.as_bytes());
     let first = |name: &'static str| values(name).next();
     let control = CacheControl::parse(values("cache-control"));
     if use_headers && (control.no_store || control.no_cache || control.private) {
-        return None;
+        return Err(Passing::Everybodys);
     }
     // A cookie is one client's.
     if first("set-cookie").is_some() {
-        return None;
+        return Err(Passing::Everybodys);
     }
     let length = first("content-length").and_then(seconds);
     if length.is_some_and(|length| length > MAX_BODY as u64) {
-        return None;
+        return Err(Passing::Everybodys);
     }
     // A policy behind the cache may have taken the client's out, or have put the gateway's own in; or have admitted
     // somebody whom the cache would not ask about next time.
@@ -241,7 +325,7 @@ fn storable(
     } else if control.public || control.must_revalidate || control.s_maxage.is_some() {
         Audience::Everybody
     } else if credentials {
-        return None;
+        return Err(Passing::OfCredentials);
     } else {
         Audience::Anonymous
     };
@@ -256,9 +340,9 @@ fn storable(
         }
     }
     if lifetime_ms == 0 {
-        return None;
+        return Err(Passing::Everybodys);
     }
-    let selection = selection(response, asked)?;
+    let selection = selection(response, asked).ok_or(Passing::Everybodys)?;
     let stored = Stored {
         status: response.status,
         lines: lines(response),
@@ -266,7 +350,7 @@ fn storable(
         age,
         audience,
     };
-    Some((stored, selection, lifetime_ms))
+    Ok((stored, selection, lifetime_ms))
 }
 
 /// The request's values that the answer was chosen by (RFC 9111 §4.1); None where nobody can know. That is so too where
@@ -296,6 +380,14 @@ fn selection(response: &Response<'_>, asked: &Asked) -> Option<Selection> {
         (value == sent).then(|| (name.into(), value.into()))
     };
     names.into_iter().map(value).collect()
+}
+
+/// The values of these lines that the request at hand has.
+pub(super) fn chosen(names: &[Box<[u8]>], request: &Request<'_>) -> Selection {
+    let headers = &request.head.headers;
+    let values = |name: &[u8]| joined(headers.values(request.bytes, name));
+    let lines = names.iter().map(|name| (name.clone(), values(name).into()));
+    lines.collect()
 }
 
 /// Whether the request at hand has these values.

@@ -1,31 +1,36 @@
 //! `http-caching-flex`: answers kept on the shard that fetched them (RFC 9111, a shared cache).
 //!
 //! Each shard has its own store, with its part of the entries and bytes: no look at one is a look at memory that another
-//! shard writes. What it costs is that an answer is fetched once for each shard.
+//! shard writes. What it costs is that an answer is fetched once for each shard. A distributed cache ([`shared`]) has those
+//! stores as fronts of the storage that replicas share.
 
+mod asking;
 mod fill;
 mod freshness;
 mod generation;
 mod hit;
+mod record;
+pub mod shared;
 mod store;
 
 pub(super) use fill::Fill;
-pub(super) use store::Store;
 
 use super::{
-    Answer, Event, Local, Request, Response, ShardParts, Site, State, Step, Wait, condition, expression,
+    Answer, Event, Local, Request, Response, ShardParts, SharedStorage, Site, State, Step, Wait, condition,
+    expression,
 };
 use crate::{
     clock::Tick,
     expr::{Scope, Template},
     http1::{Framing, Method, is_token},
     located::{Bounded, Located, Problems},
-    object,
+    object, storage,
 };
 use freshness::CacheControl;
 use generation::Generations;
+use shared::{Desk, SharedCache};
 use std::{borrow::Cow, cell::RefCell, rc::Rc, sync::Arc};
-use store::Found;
+use store::{Audience, Found, Passing, Store};
 
 object! {
     /// Configuration of `http-caching-flex`.
@@ -38,10 +43,12 @@ object! {
         optional "maxCacheBytes" max_bytes: Bounded<65_536, 1_099_511_627_776>,
         /// Seconds an answer is kept at most. Default 600.
         optional "ttl" ttl: Bounded<1, 31_536_000>,
-        /// Only false: there is no shared storage yet.
+        /// Answers lie in shared storage too, for all replicas. Default false.
         optional "distributed" distributed: Located<bool>,
-        /// Only false: there is no shared storage yet.
+        /// Answers lie in shared storage too, where they outlive the process: the same as `distributed`. Default false.
         optional "persistCache" persist: Located<bool>,
+        /// How long a request waits for shared storage; then it is a miss. Default 10.
+        optional "lookupTimeoutMilliseconds" lookup_timeout: Located<Bounded<1, 1000>>,
         /// Whether `Cache-Control` and `Expires` count, of requests and answers. Default true.
         optional "useHttpCacheHeaders" use_headers: bool,
         /// A request header whose value `invalidate` drops what is kept for the request, `invalidate-all` everything.
@@ -64,6 +71,7 @@ impl Default for HttpCachingSpec {
             ttl: None,
             distributed: None,
             persist: None,
+            lookup_timeout: None,
             use_headers: None,
             invalidation: None,
             request: None,
@@ -84,6 +92,17 @@ pub struct HttpCaching {
     request: Option<Template>,
     response: Option<Template>,
     generations: Arc<Generations>,
+    /// None: each replica keeps its own.
+    shared: Option<Arc<SharedCache>>,
+}
+
+/// Of one shard.
+#[derive(Debug)]
+pub struct CacheLocal {
+    /// What is stored; an answer on its way into it outlives the hook.
+    store: Rc<RefCell<Store>>,
+    /// The cache in shared storage, and where it is asked.
+    shared: Option<(Arc<SharedCache>, Rc<Desk>)>,
 }
 
 /// Of one exchange.
@@ -93,23 +112,20 @@ pub enum Caching {
     Fetching(Box<fill::Fetch>),
     /// Another request fetches it; this one looks again in a moment.
     Waiting { key: Box<[u8]>, since: Tick },
+    /// Shared storage is asked whether it has it.
+    Asking(Box<asking::Asking>),
     /// A method that changes something: what is kept of the same key is dropped when it succeeds (RFC 9111 §4.4).
     Changing { key: Box<[u8]> },
 }
 
 impl HttpCaching {
-    pub(super) fn compile(spec: &HttpCachingSpec, _site: &Site<'_>, problems: &mut Problems) -> Option<Self> {
+    pub(super) fn compile(
+        spec: &HttpCachingSpec,
+        site: &mut Site<'_>,
+        problems: &mut Problems,
+    ) -> Option<Self> {
         let before = problems.len();
-        for (key, written) in [
-            ("distributed", &spec.distributed),
-            ("persistCache", &spec.persist),
-        ] {
-            if let Some(written) = written.as_ref().filter(|written| written.value) {
-                let message = "needs shared storage, which Ringway does not have yet: leave it out, and each replica keeps \
-                               its own answers";
-                problems.within(key, |problems| problems.report(&written.origin, message));
-            }
-        }
+        let storage = Self::storage(spec, site, problems);
         let invalidation = spec.invalidation.as_ref().filter(|name| !name.is_empty());
         if let Some(name) = invalidation.filter(|name| !is_token(name.as_bytes())) {
             let message = "is not the name of a header";
@@ -130,6 +146,16 @@ impl HttpCaching {
             return None;
         }
         let unsigned = |value: u64| usize::try_from(value).unwrap_or(usize::MAX);
+        let ttl = spec.ttl.map_or(600, |ttl| ttl.unsigned());
+        let generations = Arc::new(Generations::new());
+        let shared = storage.map(|settings| {
+            let patience = spec.lookup_timeout.as_ref().map_or(10, |limit| limit.unsigned());
+            let key = spec.key.as_ref().map_or("", |key| key.as_str());
+            // Another expression means another thing by the same key.
+            let identity = format!("{}\n{key}", site.name());
+            let shared = SharedCache::new(&settings, &identity, generations.clone(), patience, ttl);
+            site.shared_cache(Arc::new(shared))
+        });
         Some(Self {
             key,
             max_entries: spec
@@ -138,34 +164,73 @@ impl HttpCaching {
             max_bytes: spec
                 .max_bytes
                 .map_or(64 << 20, |bytes| unsigned(bytes.unsigned())),
-            ttl_ms: spec.ttl.map_or(600, |ttl| ttl.unsigned()) * 1000,
+            ttl_ms: ttl * 1000,
             use_headers: spec.use_headers.unwrap_or(true),
             invalidation: invalidation.map(|name| name.to_ascii_lowercase()),
             request,
             response,
-            generations: Arc::new(Generations::new()),
+            generations,
+            shared,
         })
+    }
+
+    /// The storage that answers are to lie in, if they are to lie in any.
+    fn storage(
+        spec: &HttpCachingSpec,
+        site: &Site<'_>,
+        problems: &mut Problems,
+    ) -> Option<Arc<storage::Settings>> {
+        let flags = [
+            ("distributed", &spec.distributed),
+            ("persistCache", &spec.persist),
+        ];
+        let flag = |(key, written): &(&'static str, &Option<Located<bool>>)| {
+            let written = written.as_ref().filter(|written| written.value)?;
+            Some((*key, written.origin.clone()))
+        };
+        let wanted: Vec<_> = flags.iter().filter_map(flag).collect();
+        if wanted.is_empty() {
+            if let Some(limit) = &spec.lookup_timeout {
+                let message = "is for `distributed: true`: nothing is looked up elsewhere without";
+                problems.within("lookupTimeoutMilliseconds", |problems| {
+                    problems.report(&limit.origin, message);
+                });
+            }
+            return None;
+        }
+        match site.shared_storage() {
+            SharedStorage::Redis(settings) => Some(settings),
+            SharedStorage::Local => None,
+            SharedStorage::None => {
+                for (key, origin) in wanted {
+                    problems.within(key, |problems| problems.report(&origin, NO_STORAGE));
+                }
+                None
+            }
+        }
     }
 
     pub(super) fn local(&self, parts: &ShardParts<'_>) -> Local {
         let shards = parts.shards.get() as usize;
-        Local::Cache(Rc::new(RefCell::new(Store::new(
-            (self.max_entries / shards).max(1),
-            self.max_bytes / shards,
-        ))))
+        let store = Store::new((self.max_entries / shards).max(1), self.max_bytes / shards);
+        Local::Cache(CacheLocal {
+            store: Rc::new(RefCell::new(store)),
+            shared: self.shared.clone().zip(parts.desk.cloned()),
+        })
     }
 
     pub(super) fn on_request(&self, request: &mut Request<'_>, local: &Local, state: &mut State) -> Step {
-        let Local::Cache(store) = local else {
+        let Local::Cache(local) = local else {
             return Step::Continue;
         };
+        let store = &local.store;
         // Without a key, or an answer to whether, it is as if there were no cache.
         let (Ok(key), Ok(wanted)) = (self.key(request), self.is_wanted(request)) else {
             return Step::Continue;
         };
         let key: Box<[u8]> = key.into();
         // What is fetched from here on is newer than what this drops.
-        self.invalidate(request, &key);
+        self.invalidate(request, local, &key);
         if !(wanted && self.is_all_in_the_key(request)) {
             if !request.head.method_kind.is_safe() {
                 *state = State::Caching(Caching::Changing { key });
@@ -183,14 +248,25 @@ impl HttpCaching {
         {
             return step;
         }
-        if control.only_if_cached {
-            return Step::Answer(Answer::empty(504));
-        }
         let since = request.context.now;
-        if !control.no_cache && store.borrow().is_fetching(&key, since) && !self.passes(request, store, &key)
-        {
+        let passes = || self.passes(request, store, &key);
+        let alone = control.no_cache || control.only_if_cached;
+        if !alone && store.borrow().is_fetching(&key, since) && passes().is_none() {
             *state = State::Caching(Caching::Waiting { key, since });
             return Step::Wait(Wait::Sleep(LOOK_MS));
+        }
+        if let Some((shared, desk)) = &local.shared
+            && match passes() {
+                None => true,
+                // What can't be kept here is not kept there.
+                Some(Passing::Everybodys) => false,
+                Some(Passing::OfCredentials) => fill::serves(Audience::Anonymous, request),
+            }
+        {
+            return self.ask(request, store, (shared, desk), key, control, state);
+        }
+        if control.only_if_cached {
+            return Step::Answer(Answer::empty(504));
         }
         self.fetch(request, store, key, &control, state)
     }
@@ -202,8 +278,14 @@ impl HttpCaching {
         local: &Local,
         state: &mut State,
     ) -> Step {
-        let (Local::Cache(store), State::Caching(Caching::Waiting { key, since })) = (local, &mut *state)
-        else {
+        let Local::Cache(local) = local else {
+            return Step::Continue;
+        };
+        let store = &local.store;
+        if let State::Caching(Caching::Asking(_)) = state {
+            return self.asked(request, local, state);
+        }
+        let State::Caching(Caching::Waiting { key, since }) = &mut *state else {
             return Step::Continue;
         };
         let now = request.context.now;
@@ -235,16 +317,20 @@ impl HttpCaching {
         };
         match found {
             Found::Fresh { stored, since } => Some(hit::answer(request, &stored, since)),
-            Found::Pass | Found::Nothing => None,
+            Found::Pass(_) | Found::Nothing => None,
         }
     }
 
-    fn passes(&self, request: &Request<'_>, store: &RefCell<Store>, key: &[u8]) -> bool {
+    /// Whose answers of this key are known not to be kept.
+    fn passes(&self, request: &Request<'_>, store: &RefCell<Store>, key: &[u8]) -> Option<Passing> {
         let generation = self.generations.of(key);
         let found = store
             .borrow()
             .find(key, request.context.now, generation, |_, _| false);
-        matches!(found, Found::Pass)
+        match found {
+            Found::Pass(whose) => Some(whose),
+            Found::Fresh { .. } | Found::Nothing => None,
+        }
     }
 
     fn fetch(
@@ -255,17 +341,31 @@ impl HttpCaching {
         control: &CacheControl,
         state: &mut State,
     ) -> Step {
-        // HEAD brings no content to keep.
-        if !control.no_store && request.head.method_kind != Method::Head {
-            let generation = self.generations.of(&key);
-            let fetch = fill::Fetch::begin(store.clone(), self.generations.clone(), key, generation, request);
+        if let Some(fetch) = self.begin(request, store, key, control) {
             *state = State::Caching(Caching::Fetching(Box::new(fetch)));
         }
         Step::Continue
     }
 
+    /// None: the answer will not be one to keep.
+    fn begin(
+        &self,
+        request: &Request<'_>,
+        store: &Rc<RefCell<Store>>,
+        key: Box<[u8]>,
+        control: &CacheControl,
+    ) -> Option<fill::Fetch> {
+        // HEAD brings no content to keep.
+        let kept = !control.no_store && !control.only_if_cached && request.head.method_kind != Method::Head;
+        kept.then(|| {
+            let generation = self.generations.of(&key);
+            fill::Fetch::begin(store.clone(), self.generations.clone(), key, generation, request)
+        })
+    }
+
     pub(super) fn on_response(&self, response: &mut Response<'_>, local: &Local, state: &mut State) {
-        let (Local::Cache(_), State::Caching(caching)) = (local, std::mem::replace(state, State::Ran)) else {
+        let (Local::Cache(local), State::Caching(caching)) = (local, std::mem::replace(state, State::Ran))
+        else {
             return;
         };
         match caching {
@@ -282,9 +382,9 @@ impl HttpCaching {
                 }
             }
             Caching::Changing { key } if matches!(response.status, 200..=399) => {
-                self.generations.invalidate(&key);
+                self.forget(local, Some(&key));
             }
-            Caching::Changing { .. } | Caching::Waiting { .. } => {}
+            Caching::Changing { .. } | Caching::Waiting { .. } | Caching::Asking(_) => {}
         }
     }
 
@@ -350,16 +450,31 @@ impl HttpCaching {
         control
     }
 
-    fn invalidate(&self, request: &Request<'_>, key: &[u8]) {
+    fn invalidate(&self, request: &Request<'_>, local: &CacheLocal, key: &[u8]) {
         let Some(name) = &self.invalidation else {
             return;
         };
         for value in request.values(name) {
             if value.eq_ignore_ascii_case(b"invalidate-all") {
-                self.generations.invalidate_all();
+                self.forget(local, None);
             } else if value.eq_ignore_ascii_case(b"invalidate") {
-                self.generations.invalidate(key);
+                self.forget(local, Some(key));
             }
+        }
+    }
+
+    /// What is kept by this key, or everything. Here at once; in shared storage before anything that is asked for later.
+    fn forget(&self, local: &CacheLocal, key: Option<&[u8]>) {
+        match key {
+            Some(key) => self.generations.invalidate(key),
+            None => self.generations.invalidate_all(),
+        }
+        if let Some((shared, desk)) = &local.shared {
+            let key = key.map(|key| {
+                let name = shared.name(key, &Vec::new());
+                (name, SharedCache::slot(&name))
+            });
+            desk.forget(shared, key);
         }
     }
 }
@@ -374,6 +489,9 @@ fn with_method(request: &Request<'_>, key: Box<[u8]>) -> Box<[u8]> {
         .concat()
         .into()
 }
+
+const NO_STORAGE: &str = "needs shared storage: configure `sharedStorage.redis`, or leave it out, and each replica keeps its \
+                          own answers (which `sharedStorage: {local: {enabled: true}}` says for everything)";
 
 /// How soon a request looks whether another has fetched what it wants.
 const LOOK_MS: u64 = 5;

@@ -35,7 +35,15 @@ pub(super) enum Audience {
 enum Content {
     Stored(Rc<Stored>),
     /// The origin's answer can't be stored: nobody waits for it to be fetched by another.
-    Pass,
+    Pass(Passing),
+}
+
+/// Whose answers can't be stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Passing {
+    Everybodys,
+    /// Of those who bring credentials that nobody has looked at.
+    OfCredentials,
 }
 
 /// The request's lines that `Vary` names, each joined to one value.
@@ -56,7 +64,7 @@ struct Entry {
 }
 
 #[derive(Debug)]
-pub struct Store {
+pub(super) struct Store {
     entries: HashMap<Rc<[u8]>, Vec<Entry>>,
     /// Oldest first; of those that were replaced the numbers remain until [`trim`](Self::trim).
     order: VecDeque<(Rc<[u8]>, u64)>,
@@ -76,7 +84,7 @@ pub struct Store {
 #[derive(Debug)]
 pub(super) enum Found {
     Fresh { stored: Rc<Stored>, since: Tick },
-    Pass,
+    Pass(Passing),
     Nothing,
 }
 
@@ -121,7 +129,7 @@ impl Store {
                 }
                 Content::Stored(_) => {}
                 // It may be another request's answer that could not be stored.
-                Content::Pass => found = Found::Pass,
+                Content::Pass(whose) => found = Found::Pass(*whose),
             }
         }
         found
@@ -136,22 +144,35 @@ impl Store {
         lifetime_ms: u64,
         generation: Generation,
     ) {
+        self.put_shared(key, selection, Rc::new(stored), now, lifetime_ms, generation);
+    }
+
+    /// The same of what is being given to somebody.
+    pub(super) fn put_shared(
+        &mut self,
+        key: &[u8],
+        selection: Selection,
+        stored: Rc<Stored>,
+        now: Tick,
+        lifetime_ms: u64,
+        generation: Generation,
+    ) {
         let lines: usize = stored
             .lines
             .iter()
             .map(|(name, value)| name.len() + value.len())
             .sum();
         let bytes = key.len() + lines + stored.body.len();
-        let content = Content::Stored(Rc::new(stored));
+        let content = Content::Stored(stored);
         self.insert(key, selection, content, now, lifetime_ms, generation, bytes);
     }
 
     /// Notes that the key's answers can't be stored, for a while.
-    pub(super) fn pass(&mut self, key: &[u8], now: Tick, generation: Generation) {
+    pub(super) fn pass(&mut self, key: &[u8], whose: Passing, now: Tick, generation: Generation) {
         self.insert(
             key,
             Vec::new(),
-            Content::Pass,
+            Content::Pass(whose),
             now,
             PASS_MS,
             generation,
@@ -186,7 +207,7 @@ impl Store {
         // One for the same requests, and those that are of no use any more, make room.
         entries.retain(|entry| {
             let same = entry.selection == selection
-                && matches!(entry.content, Content::Pass) == matches!(content, Content::Pass);
+                && matches!(entry.content, Content::Pass(_)) == matches!(content, Content::Pass(_));
             let stays = !same && entry.generation == generation && now < entry.stale;
             if !stays {
                 self.count -= 1;
@@ -323,7 +344,7 @@ mod tests {
     fn body(found: Found) -> Option<String> {
         match found {
             Found::Fresh { stored, .. } => Some(String::from_utf8_lossy(&stored.body).into_owned()),
-            Found::Pass | Found::Nothing => None,
+            Found::Pass(_) | Found::Nothing => None,
         }
     }
 

@@ -1,19 +1,20 @@
-//! A set of address ranges, and addresses as they stand in header values.
+//! A set of address ranges, and addresses as they stand in header values: for policies that ask who may, and for the
+//! networks whose word on a client's address counts.
 
 use crate::located::{Located, Problems};
 use ipnet::{IpNet, Ipv4Net};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// Ranges that neither overlap nor touch, in order: a look-up is a binary search, whatever was written.
-#[derive(Debug, Default)]
-pub(super) struct Addresses {
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Addresses {
     v4: Vec<(u32, u32)>,
     v6: Vec<(u128, u128)>,
 }
 
 impl Addresses {
     /// Every one that is no range is reported, at its place.
-    pub(super) fn compile(written: &[Located<String>], problems: &mut Problems) -> Option<Self> {
+    pub fn compile(written: &[Located<String>], problems: &mut Problems) -> Option<Self> {
         let mut nets = Vec::new();
         for (index, text) in written.iter().enumerate() {
             match net(text.trim()) {
@@ -24,6 +25,14 @@ impl Addresses {
             }
         }
         (nets.len() == written.len()).then(|| Self::new(nets))
+    }
+
+    /// Every address there is.
+    pub fn everybody() -> Self {
+        Self {
+            v4: vec![(0, u32::MAX)],
+            v6: vec![(0, u128::MAX)],
+        }
     }
 
     fn new(nets: impl IntoIterator<Item = IpNet>) -> Self {
@@ -40,7 +49,7 @@ impl Addresses {
     }
 
     /// IPv4 in IPv6's clothes (RFC 4291 §2.5.5.2) is IPv4.
-    pub(super) fn contains(&self, address: IpAddr) -> bool {
+    pub fn contains(&self, address: IpAddr) -> bool {
         match address.to_canonical() {
             IpAddr::V4(address) => holds(&self.v4, u32::from(address)),
             IpAddr::V6(address) => holds(&self.v6, u128::from(address)),
@@ -55,7 +64,7 @@ fn holds<N: Ord + Copy>(ranges: &[(N, N)], address: N) -> bool {
 
 /// The address of a value: one, with white space around it or not, with a port or not. None for anything else, a list
 /// too: which of several is meant is for the expression to say.
-pub(super) fn address(value: &[u8]) -> Option<IpAddr> {
+pub fn address(value: &[u8]) -> Option<IpAddr> {
     // As long as the longest there is: `[…]:65535`, 39 digits and colons, a dotted tail. A scope is not taken.
     let text = std::str::from_utf8(value.trim_ascii())
         .ok()
@@ -175,6 +184,7 @@ mod tests {
         }
         assert!(!of(&[]).contains(IpAddr::V4(Ipv4Addr::LOCALHOST)));
         let everybody = of(&["0.0.0.0/0", "::/0"]);
+        assert_eq!(everybody, Addresses::everybody());
         assert!(everybody.contains("255.255.255.255".parse().expect("an address")));
         assert!(everybody.contains("ffff::ffff".parse().expect("an address")));
     }
